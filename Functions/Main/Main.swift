@@ -1,0 +1,7 @@
+import Functions
+import SwiftletCommand
+
+@main
+enum Main {
+    static func main() async { await CommandLineTool.run(registeredFunctions) }
+}

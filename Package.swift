@@ -1,0 +1,108 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The manifest is the map of the house: an arrow that is not here does not exist, and CI builds with
+// `--explicit-target-dependency-import-check error` so that it stays true. The rooms are described in README.md.
+
+let settings: [SwiftSetting] = [.enableUpcomingFeature("InternalImportsByDefault"), .enableUpcomingFeature("ExistentialAny")]
+/// The release host checks exclusivity at compile time only (6 % of a request, measured); every debug and test build checks it at run time.
+let hotSettings: [SwiftSetting] = settings + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
+
+func product(_ name: String, _ package: String) -> Target.Dependency { .product(name: name, package: package) }
+func room(_ name: String, _ folder: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Runtime/\(folder)", swiftSettings: hotSettings)
+}
+func tests(_ folder: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: "\(folder)Tests", dependencies: dependencies, path: "Tests/\(folder)", swiftSettings: settings)
+}
+
+let nioCore = product("NIOCore", "swift-nio")
+let nioPosix = product("NIOPosix", "swift-nio")
+let httpTypes = product("HTTPTypes", "swift-http-types")
+let logging = product("Logging", "swift-log")
+let metrics = product("CoreMetrics", "swift-metrics")
+let lifecycle = product("ServiceLifecycle", "swift-service-lifecycle")
+
+let package = Package(
+    name: "swiftlet",
+    products: [.executable(name: "swiftlet", targets: ["swiftlet"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: []),
+    ],
+    targets: [
+        // System libraries, and the thin C in front of them.
+        .systemLibrary(name: "CLinux", path: "Runtime/CLinux"),
+        .systemLibrary(name: "COpenSSL", path: "Runtime/COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CZlib", path: "Runtime/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CCurl", path: "Runtime/CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+
+        // Leaf rooms: pure, nothing of ours below them.
+        room("SwiftletJSON", "JSON"),
+        room("SwiftletHTTP", "HTTP"),
+        room("SwiftletNet", "Net"),
+        room("SwiftletCrypto", "Crypto", ["COpenSSL"]),
+
+        // What a function author imports.
+        room("Swiftlet", "Swiftlet", ["SwiftletJSON", "SwiftletHTTP", "SwiftletNet", httpTypes, logging, nioCore]),
+
+        // Rooms that never import each other.
+        room("SwiftletRateLimit", "RateLimit", []),
+        room("SwiftletSanitize", "Sanitize", ["Swiftlet", "SwiftletHTTP"]),
+        room("SwiftletSecrets", "Secrets", ["Swiftlet"]),
+        room("SwiftletAuth", "Auth", ["SwiftletCrypto", "SwiftletJSON"]),
+        room("SwiftletEgress", "Egress", ["SwiftletNet", "CCurl", "CZlib", httpTypes]),
+        room("SwiftletTelemetry", "Telemetry", [logging, metrics]),
+        room("SwiftletServer", "Server", ["SwiftletHTTP", nioCore, nioPosix]),
+
+        // Where they meet.
+        room(
+            "SwiftletHost", "Host",
+            [
+                "Swiftlet", "SwiftletJSON", "SwiftletHTTP", "SwiftletNet", "SwiftletCrypto", "SwiftletRateLimit", "SwiftletSanitize",
+                "SwiftletSecrets", "SwiftletAuth", "SwiftletEgress", "SwiftletTelemetry", "SwiftletServer", httpTypes, logging, metrics,
+                lifecycle, product("UnixSignals", "swift-service-lifecycle"), nioCore,
+            ]),
+        room(
+            "SwiftletTesting", "Testing",
+            ["Swiftlet", "SwiftletHost", "SwiftletJSON", "SwiftletAuth", "SwiftletTelemetry", httpTypes, nioCore, nioPosix]),
+
+        // The command line of a host; it knows no function.
+        room(
+            "SwiftletCommand", "Command",
+            [
+                "Swiftlet", "SwiftletHost", "SwiftletTesting", "SwiftletJSON", "SwiftletAuth", "SwiftletCrypto", "SwiftletSecrets",
+                "SwiftletTelemetry", "CLinux", product("ArgumentParser", "swift-argument-parser"), product("Configuration", "swift-configuration"),
+                httpTypes, lifecycle, logging,
+            ]),
+
+        // The functions, and the executable that brings both sides together.
+        .target(
+            name: "Functions", dependencies: ["Swiftlet", "SwiftletJSON", httpTypes], path: "Functions", exclude: ["Main"],
+            swiftSettings: hotSettings),
+        .executableTarget(
+            name: "swiftlet", dependencies: ["Functions", "SwiftletCommand"], path: "Functions/Main", swiftSettings: hotSettings),
+
+        // Tests: one target per room, and what they share.
+        .target(
+            name: "Fixtures", dependencies: ["Swiftlet", "SwiftletJSON", httpTypes], path: "Tests/Fixtures", swiftSettings: hotSettings),
+        .executableTarget(
+            name: "swiftlet-fixtures", dependencies: ["Fixtures", "SwiftletCommand"], path: "Tests/FixtureHost", swiftSettings: hotSettings),
+        .target(
+            name: "Corpus",
+            dependencies: [
+                "SwiftletHost", "SwiftletJSON", "SwiftletHTTP", "SwiftletNet", "SwiftletEgress", "SwiftletAuth", "SwiftletCrypto",
+                "SwiftletRateLimit", "CZlib", httpTypes,
+            ], path: "Tests/Corpus", swiftSettings: settings),
+        .executableTarget(name: "swiftlet-corpus", dependencies: ["Corpus"], path: "Tests/CorpusTool", swiftSettings: settings),
+        tests("JSON", ["SwiftletJSON"]),
+        tests("RateLimit", ["SwiftletRateLimit"]),
+        tests("Secrets", ["SwiftletSecrets", "Swiftlet"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,31 @@
+import ArgumentParser
+import Glibc
+import Swiftlet
+import SwiftletHost
+import SwiftletTelemetry
+
+struct CheckCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check", abstract: "Judge configuration and functions as serve --strict would, without listening.",
+        discussion: "Takes the flags of serve. Ends with 0 when every function would boot, with 78 and the reason otherwise.")
+    @OptionGroup var options: ServeOptions
+
+    func run() async throws {
+        try await ServeCommand.exitingOnProblem {
+            let configuration = try options.configuration()
+            let sink = LogSink(descriptor: STDERR_FILENO, format: options.isText ? .text : .json, level: .warning)
+            defer { sink.close() }
+            let host = try Host(functions: CommandLineTool.functions, configuration: configuration, sink: sink, metrics: PrometheusRegistry())
+            sink.flush()
+            let broken = host.broken
+            Output.line(
+                FunctionTable(CommandLineTool.functions) { name in
+                    broken.first { $0.name == name }.map { "lacks \($0.missing.map(\.text).joined(separator: ","))" } ?? "ready"
+                }.text)
+            await host.close()
+            guard let first = broken.first else { return Output.line("All functions would boot.") }
+            throw ConfigurationProblem(
+                "\(first.name)", "lacks \(first.missing[0]); set it with `swiftlet secrets set \(first.missing[0])=…` (see secrets.example)")
+        }
+    }
+}

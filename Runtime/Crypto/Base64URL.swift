@@ -1,0 +1,113 @@
+/// base64url as JOSE uses it (RFC 7515 section 2): no padding, no white space, and one text per value.
+package enum Base64URL {
+    /// 64 and above: not in the alphabet.
+    private static let values: [UInt8] = {
+        var table = [UInt8](repeating: 0xff, count: 256)
+        for (index, character) in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8.enumerated() {
+            table[Int(character)] = UInt8(index)
+        }
+        return table
+    }()
+
+    private static let alphabet: StaticString = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+    /// The length `count` characters decode to; nil when no text has that length (4n + 1).
+    @inline(__always)
+    package static func decodedCount(_ count: Int) -> Int? {
+        let rest = count & 3
+        guard rest != 1 else { return nil }
+        return count / 4 &* 3 &+ (rest == 0 ? 0 : rest &- 1)
+    }
+
+    /// Decodes strictly into `room`: only the alphabet, unused low bits zero, so that no two texts give the same bytes.
+    /// - Returns: the number of bytes written; nil when the text is not canonical or `room` is too small.
+    package static func decode(_ text: UnsafeRawBufferPointer, into room: UnsafeMutableRawBufferPointer) -> Int? {
+        guard let total = decodedCount(text.count), room.count >= total else { return nil }
+        return values.withUnsafeBufferPointer { values -> Int? in
+            var seen: UInt8 = 0
+            var read = 0
+            var written = 0
+            let whole = text.count & ~3
+            while read < whole {
+                let a = values[Int(text[read])]
+                let b = values[Int(text[read &+ 1])]
+                let c = values[Int(text[read &+ 2])]
+                let d = values[Int(text[read &+ 3])]
+                seen |= a | b | c | d
+                room[written] = a &<< 2 | b &>> 4
+                room[written &+ 1] = b &<< 4 | c &>> 2
+                room[written &+ 2] = c &<< 6 | d
+                read &+= 4
+                written &+= 3
+            }
+            switch text.count &- whole {
+            case 2:
+                let a = values[Int(text[read])]
+                let b = values[Int(text[read &+ 1])]
+                seen |= a | b
+                guard b & 0x0f == 0 else { return nil }
+                room[written] = a &<< 2 | b &>> 4
+            case 3:
+                let a = values[Int(text[read])]
+                let b = values[Int(text[read &+ 1])]
+                let c = values[Int(text[read &+ 2])]
+                seen |= a | b | c
+                guard c & 0x03 == 0 else { return nil }
+                room[written] = a &<< 2 | b &>> 4
+                room[written &+ 1] = b &<< 4 | c &>> 2
+            default:
+                break
+            }
+            return seen < 64 ? total : nil
+        }
+    }
+
+    package static func decode(_ text: UnsafeRawBufferPointer) -> [UInt8]? {
+        guard let total = decodedCount(text.count) else { return nil }
+        var good = false
+        let result = [UInt8](unsafeUninitializedCapacity: total) { room, count in
+            count = decode(text, into: UnsafeMutableRawBufferPointer(room)) ?? 0
+            good = count == total
+        }
+        return good ? result : nil
+    }
+
+    package static func decode(_ text: [UInt8]) -> [UInt8]? { text.withUnsafeBytes { decode($0) } }
+
+    package static func decode(_ text: String) -> [UInt8]? {
+        var text = text
+        return text.withUTF8 { decode(UnsafeRawBufferPointer($0)) }
+    }
+
+    package static func encode(_ bytes: UnsafeRawBufferPointer, into output: inout [UInt8]) {
+        let alphabet = Self.alphabet.utf8Start
+        output.reserveCapacity(output.count + (bytes.count * 4 + 2) / 3)
+        var read = 0
+        while read &+ 3 <= bytes.count {
+            let (a, b, c) = (bytes[read], bytes[read &+ 1], bytes[read &+ 2])
+            output.append(alphabet[Int(a &>> 2)])
+            output.append(alphabet[Int((a & 0x03) &<< 4 | b &>> 4)])
+            output.append(alphabet[Int((b & 0x0f) &<< 2 | c &>> 6)])
+            output.append(alphabet[Int(c & 0x3f)])
+            read &+= 3
+        }
+        switch bytes.count &- read {
+        case 1:
+            output.append(alphabet[Int(bytes[read] &>> 2)])
+            output.append(alphabet[Int((bytes[read] & 0x03) &<< 4)])
+        case 2:
+            let (a, b) = (bytes[read], bytes[read &+ 1])
+            output.append(alphabet[Int(a &>> 2)])
+            output.append(alphabet[Int((a & 0x03) &<< 4 | b &>> 4)])
+            output.append(alphabet[Int((b & 0x0f) &<< 2)])
+        default:
+            break
+        }
+    }
+
+    package static func encode(_ bytes: [UInt8]) -> String {
+        var output: [UInt8] = []
+        bytes.withUnsafeBytes { encode($0, into: &output) }
+        return String(decoding: output, as: UTF8.self)
+    }
+}

@@ -1,0 +1,109 @@
+/// A request head that passed every check of `RequestReader`. It owns its bytes: one block for the whole head.
+///
+/// Not promised: the path is as sent (percent escapes and dot segments are not resolved), and a field such as
+/// `X-Forwarded-For` says nothing until the host has checked the peer.
+package struct RequestHead: Sendable {
+    /// How the body is delimited.
+    package enum Framing: Sendable, Hashable {
+        case none
+        /// `Content-Length`, in bytes; 0 is possible.
+        case length(Int)
+        case chunked
+    }
+
+    package enum Expectation: Sendable, Hashable {
+        case none
+        case `continue`
+        /// `Expect` with anything but `100-continue`; the host may answer 417.
+        case unknown
+    }
+
+    package enum Upgrade: Sendable, Hashable {
+        /// No `Upgrade` that `Connection` also names.
+        case none
+        case webSocket
+        case other
+    }
+
+    /// The form of the request target. `CONNECT` and its authority-form are never read.
+    package enum TargetForm: Sendable, Hashable {
+        case origin, absolute, asterisk
+    }
+
+    package internal(set) var fields: HeaderFields
+    package internal(set) var method: HTTPMethod
+    package internal(set) var form: TargetForm
+    /// 0 or 1: the request was HTTP/1.0 or HTTP/1.1.
+    package internal(set) var minorVersion: UInt8
+    package internal(set) var framing: Framing
+    /// Whether the client allows another request on this connection.
+    package internal(set) var keepAlive: Bool
+    package internal(set) var expectation: Expectation
+    package internal(set) var upgrade: Upgrade
+    /// How many fields were dropped because their name with `_` stands for one with `-` that means something to a
+    /// proxy or to the host: `X_Forwarded_For`, `Content_Length` and their like.
+    package internal(set) var droppedFields: Int
+
+    var methodSpan: Span
+    var targetSpan: Span
+    var pathSpan: Span
+    var querySpan: Span?
+    var hostSpan: Span
+
+    /// A range in 32 bits.
+    struct Span: Sendable, Hashable {
+        var start: UInt32
+        var end: UInt32
+
+        init(_ start: Int, _ end: Int) {
+            self.start = UInt32(truncatingIfNeeded: start)
+            self.end = UInt32(truncatingIfNeeded: end)
+        }
+
+        var range: Range<Int> { Int(start)..<Int(max(start, end)) }
+    }
+
+    package var hasBody: Bool {
+        switch framing {
+        case .none, .length(0): false
+        default: true
+        }
+    }
+
+    /// Whether the client waits for `100 Continue` before it sends the body.
+    package var expectsContinue: Bool { expectation == .continue }
+
+    /// The bytes that all ranges of this head point into.
+    package var storage: [UInt8] { fields.storage }
+
+    /// The path as sent, without the query; starts with `/`, or is `*`. Range of `storage`.
+    package var pathRange: Range<Int> { pathSpan.range }
+
+    /// What follows the first `?`; nil without one. Range of `storage`.
+    package var queryRange: Range<Int>? { querySpan?.range }
+
+    /// The `Host` field, or empty when an HTTP/1.0 request has none. An absolute-form target names the same host, or
+    /// the head is refused. Range of `storage`.
+    package var hostRange: Range<Int> { hostSpan.range }
+
+    /// Lends the path. The pointer ends with the closure.
+    package func withPath<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
+        try fields.storage.withUnsafeBytes { try body(UnsafeRawBufferPointer(rebasing: $0[pathRange])) }
+    }
+
+    /// Lends the query without its `?`; nil without one.
+    package func withQuery<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R? {
+        guard let queryRange else { return nil }
+        return try fields.storage.withUnsafeBytes { try body(UnsafeRawBufferPointer(rebasing: $0[queryRange])) }
+    }
+
+    package func pathEquals(_ text: StaticString) -> Bool { withPath { $0.equals(text) } }
+
+    // Copies, for logs and tests: not for the hot path.
+    package var methodBytes: [UInt8] { Array(storage[methodSpan.range]) }
+    package var targetBytes: [UInt8] { Array(storage[targetSpan.range]) }
+    package var path: String { String(decoding: storage[pathRange], as: UTF8.self) }
+    package var query: String? { queryRange.map { String(decoding: storage[$0], as: UTF8.self) } }
+    package var host: String { String(decoding: storage[hostRange], as: UTF8.self) }
+    package var methodText: String { String(decoding: storage[methodSpan.range], as: UTF8.self) }
+}

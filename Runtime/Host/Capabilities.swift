@@ -1,0 +1,82 @@
+import Logging
+import Swiftlet
+import SwiftletRateLimit
+import SwiftletSecrets
+import SwiftletTelemetry
+
+/// What one function may use of the host: its secrets and settings, its egress, its limits, its log. In this process these are calls.
+final class HostCapabilities: Capabilities {
+    private let name: FunctionName
+    private let index: Int
+    private let policy: Policy
+    private let secrets: SecretStore
+    private let settings: SettingValues
+    private let egress: HostEgress
+    private let limiter: Limiter
+    private let clock: HostClock
+    private let view: HostView
+    let logger: Logger
+
+    init(
+        _ registration: Registration, index: Int, executionID: String, secrets: SecretStore, settings: SettingValues, egress: HostEgress,
+        limiter: Limiter, clock: HostClock, view: HostView, sink: LogSink
+    ) {
+        name = registration.name
+        self.index = index
+        policy = registration.policy
+        self.secrets = secrets
+        self.settings = settings
+        self.egress = egress
+        self.limiter = limiter
+        self.clock = clock
+        self.view = view
+        var logger = Logger(label: registration.name.text) { SinkLogHandler(label: $0, sink: sink) }
+        logger[metadataKey: "function"] = .string(registration.name.text)
+        self.logger = logger
+    }
+
+    func secret(_ name: SecretName) throws(HTTPError) -> Secret {
+        guard policy.secrets.contains(name) else {
+            throw HTTPError(
+                500, .edgeFunctionError, "Internal Server Error",
+                cause: "the secret \(name) is not in the policy of \(self.name); add it to `secrets:`")
+        }
+        guard let secret = secrets.current.value(name, forFunction: self.name) else { throw .missingSecrets([name], of: self.name) }
+        return secret
+    }
+
+    func setting(_ setting: Setting) -> String { settings.value(setting) }
+
+    func fetch(_ request: OutboundRequest) async throws -> OutboundResponse { try await egress.fetch(request, for: name) }
+
+    func checkRateLimit(_ key: String, limit: Int, window: Duration) async throws -> RateLimitAnswer {
+        let limit = try rate(limit, window)
+        let decision = limiter.check(key, function: index, limit: limit, now: clock.monotonic())
+        let wait = decision.allowed ? decision.resetAfter : decision.retryAfter
+        let milliseconds = clock.wall() / 1_000_000 + Int64(clamping: (wait + 999_999) / 1_000_000)
+        return RateLimitAnswer(allowed: decision.allowed, limit: decision.limit, remaining: decision.remaining, resetAt: milliseconds)
+    }
+
+    func resetRateLimit(_ key: String, limit: Int, window: Duration) async throws {
+        limiter.reset(key, function: index)
+    }
+
+    private func rate(_ requests: Int, _ window: Duration) throws(HTTPError) -> RateLimit {
+        do throws(RateLimitProblem) { return try RateLimit(requests: requests, window: window) } catch {
+            throw HTTPError(500, .edgeFunctionError, "Internal Server Error", cause: "checkRateLimit: \(error)")
+        }
+    }
+
+    func hostReport(ready: Bool) async -> HostReport {
+        await view.host?.report(ready: ready) ?? HostReport(accepting: false, uptimeSeconds: 0, checks: [])
+    }
+}
+
+extension HTTPError {
+    static func missingSecrets(_ names: [SecretName], of function: FunctionName) -> HTTPError {
+        let list = names.map(\.text).joined(separator: ", ")
+        return HTTPError(
+            503, .bootError, "Function failed to start: it lacks the secret \(list); set it with `swiftlet secrets set \(names[0])=…`",
+            cause: "no source has \(list), which \(function) declares")
+    }
+}

@@ -1,0 +1,218 @@
+import HTTPTypes
+import Logging
+import NIOCore
+package import Swiftlet
+import SwiftletAuth
+import SwiftletCrypto
+import SwiftletEgress
+import SwiftletHTTP
+import SwiftletNet
+import SwiftletRateLimit
+package import SwiftletSecrets
+package import SwiftletServer
+package import SwiftletTelemetry
+import Synchronization
+
+/// A host: its functions, and everything a request meets on its way to them. Where the rooms come together.
+package final class Host: Sendable {
+    package let configuration: HostConfiguration
+    let clock: HostClock
+    let routes: Routes
+    package let slots: [FunctionSlot]
+    let catchAll: Int?
+    let cors: CORSRules
+    let forwarding: Forwarding
+    let limiter: Limiter
+    let credentials: CredentialReader
+    package let secrets: SecretStore
+    let egress: HostEgress
+    let metrics: HostMetrics
+    package let sink: LogSink
+    let log: Logger
+    let background = Background()
+    let inFlight = Atomic<Int>(0)
+    /// Opened when the host is asked to stop.
+    let stopping = Latch()
+    let servers = Mutex<HTTPServer?>(nil)
+    /// Whether requests are taken; false from the moment of being asked to stop.
+    let accepting = Atomic<Bool>(true)
+    let startedAt: UInt64
+    private let anyOriginFields: EncodedFields?
+    private let identifiers: Identifiers
+    private let probe: UpstreamProbe
+
+    /// Checks the whole configuration; nothing listens yet. Throws ``ConfigurationProblem``.
+    package init(functions: [Registration], configuration: HostConfiguration, sink: LogSink, metrics registry: PrometheusRegistry) throws {
+        self.configuration = configuration
+        self.sink = sink
+        clock = configuration.clock
+        startedAt = clock.monotonic()
+        log = Logger(label: "swiftlet") { SinkLogHandler(label: $0, sink: sink) }
+        metrics = HostMetrics(registry)
+        cors = try CORSRules(origins: configuration.corsOrigins, credentials: configuration.corsCredentials)
+        anyOriginFields = cors.allowsAnyOrigin ? EncodedFields(cors.fields(for: nil)) : nil
+        forwarding = try Forwarding(proxies: configuration.trustedProxies, usesForwardedHeader: configuration.usesForwardedHeader)
+        try HostChecks.listeners(configuration)
+        try HostChecks.names(functions)
+
+        let store = try SecretStore(configuration.secrets.sources)
+        secrets = store
+        for warning in store.warnings { log.warning("\(warning)") }
+        let auth = try AuthSetup(configuration, secrets: store.current)
+        credentials = CredentialReader(authenticator: try Authenticator(configuration: auth.configuration))
+        for note in auth.notes { log.warning("\(note)") }
+
+        var random = SystemRandomNumberGenerator()
+        identifiers = Identifiers(prefix: random.next(), mask: random.next())
+        var door: RateLimit?
+        if let limit = configuration.addressLimit {
+            do throws(RateLimitProblem) {
+                door = try RateLimit(requests: limit.requests, window: limit.window)
+            } catch { throw ConfigurationProblem("address-limit", "\(error)") }
+        }
+        let limiter = Limiter(store: MemoryRateLimitStore(), hasher: RateLimitHasher(seed: (random.next(), random.next())), addressLimit: door)
+        self.limiter = limiter
+
+        let settings = SettingValues(configuration)
+        let policies = try HostChecks.egress(functions, settings: settings, configuration)
+        let metrics = metrics
+        let log = log
+        guard let client = EgressClient() else { throw ConfigurationProblem("egress", "libcurl cannot be started") }
+        let egress = HostEgress(client: client, policies: policies, stub: configuration.stubEgress) { function, error in
+            metrics.securityEvent("egress.denied")
+            log.warning(
+                "egress.denied", metadata: ["function": "\(function)", "host": "\(error.host ?? "")", "class": "\(error.denial?.label ?? "")"])
+        }
+        self.egress = egress
+        probe = UpstreamProbe(egress: egress, targets: HostChecks.targets(functions, settings: settings, policies: policies))
+
+        // The capabilities speak of the host weakly: it is made after them, and they must not keep it.
+        let view = HostView()
+        var slots: [FunctionSlot] = []
+        for (index, registration) in functions.enumerated() {
+            let executionID = identifiers.instance()
+            let capabilities = HostCapabilities(
+                registration, index: index, executionID: executionID, secrets: store, settings: settings, egress: egress, limiter: limiter,
+                clock: clock, view: view, sink: sink)
+            let slot = FunctionSlot(
+                index: index, registration: registration,
+                invoker: InlineInvoker(registration, capabilities: capabilities, clock: clock),
+                limit: try CallerLimit(registration.policy.rateLimit, of: registration.name),
+                metrics: FunctionMetrics(registration.name, registry), executionID: executionID)
+            slot.updateBoot(store.current)
+            slots.append(slot)
+        }
+        self.slots = slots
+        routes = Routes(
+            functions: functions.map(\.name.text),
+            mounts: configuration.mounts.compactMapValues { name in functions.firstIndex { $0.name == name } })
+        catchAll = configuration.catchAll.flatMap { name in functions.firstIndex { $0.name == name } }
+        if configuration.strict, let broken = slots.first(where: { !$0.missingSecrets.isEmpty }) {
+            throw ConfigurationProblem("--strict", HostChecks.bootMessage(broken.name, missing: broken.missingSecrets))
+        }
+        view.set(self)
+    }
+
+    /// Names of the functions that cannot run, with the secrets they lack.
+    package var broken: [(name: FunctionName, missing: [SecretName])] {
+        slots.filter { !$0.missingSecrets.isEmpty }.map { ($0.name, $0.missingSecrets) }
+    }
+
+    func requestID(for head: RequestHead) -> RequestID {
+        head.fields.withValue("x-request-id") { RequestID(given: $0) }.flatMap { $0 } ?? identifiers.request()
+    }
+
+    func newRequestID() -> RequestID { identifiers.request() }
+
+    func watch(_ server: HTTPServer) { servers.withLock { $0 = server } }
+
+    /// Gives back what outlives no host: the egress thread, the log's last lines.
+    package func close() async {
+        await egress.shutdown()
+        sink.flush()
+    }
+
+    func refreshKeysWhenDue() async {
+        if credentials.authenticator.keyAge(now: instant).isDue { await refreshKeys() }
+    }
+
+    func corsFields(for origin: String?) -> EncodedFields { anyOriginFields ?? EncodedFields(cors.fields(for: origin)) }
+
+    var instant: AuthInstant {
+        AuthInstant(wallSeconds: Double(clock.wall()) / 1e9, monotonicMilliseconds: Int64(clamping: clock.monotonic() / 1_000_000))
+    }
+
+    // MARK: Keys and secrets
+
+    /// Fetches the key set when it is time; called for tokens that name an unknown key, and now and then.
+    func refreshKeys() async {
+        let egress = egress
+        let outcome = await credentials.authenticator.refreshKeys(now: instant) { try await egress.fetchKeys($0) }
+        switch outcome {
+        case .refreshed(let keys, let changed):
+            metrics.securityEvent("jwks.refreshed")
+            if changed { log.info("jwks.refreshed", metadata: ["keys": "\(keys)"]) }
+        case .failed(let failure):
+            metrics.securityEvent("jwks.stale")
+            log.warning("jwks.stale", metadata: ["reason": "\(failure)"])
+        case .tooSoon, .busy, .notConfigured: break
+        }
+    }
+
+    /// Reads the secrets again: all of them, or none when any source is broken.
+    package func reloadSecrets() {
+        do {
+            let changed = try secrets.reload()
+            let auth = try AuthSetup(configuration, secrets: secrets.current)
+            credentials.authenticator.replace(configuration: auth.configuration)
+            for slot in slots { slot.updateBoot(secrets.current) }
+            metrics.securityEvent("secrets.reloaded")
+            log.notice("secrets.reloaded", metadata: ["count": "\(changed.count)", "names": "\(changed.sorted().joined(separator: ","))"])
+        } catch {
+            metrics.securityEvent("config.reload_failed")
+            log.error("config.reload_failed", metadata: ["reason": "\(error)"])
+        }
+    }
+
+    // MARK: Health
+
+    func report(ready: Bool) async -> HostReport {
+        var checks = slots.map { slot in
+            let missing = slot.missingSecrets
+            return HostReport.Check(
+                name: "function:\(slot.name)", passed: missing.isEmpty,
+                note: missing.isEmpty ? "booted" : "lacks the secret \(missing.map(\.text).joined(separator: ", "))")
+        }
+        if ready { checks += await probe.checks() }
+        let uptime = clock.monotonic().subtractingClamped(startedAt) / 1_000_000_000
+        return HostReport(accepting: accepting.load(ordering: .relaxed), uptimeSeconds: Int(clamping: uptime), checks: checks)
+    }
+}
+
+/// The host, for those made before it.
+final class HostView: Sendable {
+    private struct Reference: Sendable { weak var host: Host? }
+    private let reference = Mutex(Reference())
+    func set(_ host: Host) { reference.withLock { $0.host = host } }
+    var host: Host? { reference.withLock { $0.host } }
+}
+
+/// Ids of requests and instances: a random part of the process, and a counter.
+final class Identifiers: Sendable {
+    private let prefix: UInt64
+    private let mask: UInt64
+    private let counter = Atomic<UInt64>(0)
+
+    init(prefix: UInt64, mask: UInt64) {
+        self.prefix = prefix
+        self.mask = mask
+    }
+
+    func request() -> RequestID {
+        let (_, count) = counter.wrappingAdd(1, ordering: .relaxed)
+        // An odd factor keeps the low half unique while it does not look like a counter.
+        return RequestID(high: prefix, low: (count &* 0x9E37_79B9_7F4A_7C15) ^ mask)
+    }
+
+    func instance() -> String { request().text }
+}

@@ -1,0 +1,104 @@
+import HTTPTypes
+import NIOCore
+import Swiftlet
+import SwiftletEgress
+import SwiftletNet
+
+/// The functions' way out: each with the policy it declared, over one client.
+final class HostEgress: Sendable {
+    private let client: EgressClient
+    /// One for each number of redirects a request may ask for.
+    private let policies: [FunctionName: [EgressPolicy]]
+    private let denied: @Sendable (FunctionName, EgressError) -> Void
+
+    private let stub: (@Sendable (OutboundRequest) async throws -> OutboundResponse)?
+
+    init(
+        client: EgressClient, policies: [FunctionName: [EgressPolicy]], stub: (@Sendable (OutboundRequest) async throws -> OutboundResponse)?, denied: @escaping @Sendable (FunctionName, EgressError) -> Void
+    ) {
+        self.client = client
+        self.stub = stub
+        self.policies = policies
+        self.denied = denied
+    }
+
+    func fetch(_ request: OutboundRequest, for function: FunctionName) async throws -> OutboundResponse {
+        if let stub { return try await stub(request) }
+        guard let method = HTTPRequest.Method(request.method) else { throw OutboundError(.invalidRequest, "the method is no token") }
+        let body: EgressRequest.Body =
+            switch request.body {
+            case .none: .none
+            case .bytes(let bytes): .bytes(bytes)
+            case .stream(let length, let stream):
+                .stream(length: length, next: { try await stream.source.next().map { Array($0.readableBytesView) } })
+            }
+        let timeouts = request.timeouts
+        let outgoing = EgressRequest(
+            method: method, url: request.url, fields: request.headers, body: body,
+            timeouts: EgressTimeouts(
+                connect: timeouts.connect, firstByte: timeouts.firstByte, idle: timeouts.betweenBytes, total: timeouts.total),
+            maxResponseBytes: request.responseLimit.bytes)
+        let policy = policies[function].map { $0[min(max(request.redirects, 0), EgressPolicy.redirectLimit)] } ?? .none
+        do {
+            let response = try await client.send(outgoing, policy: policy)
+            return OutboundResponse(status: response.status, headers: response.fields, body: BodyStream(UpstreamBody(response.body)))
+        } catch {
+            if error.denial != nil { denied(function, error) }
+            throw OutboundError(error)
+        }
+    }
+
+    /// Whether anything answers at an origin, and how fast. What it answers does not matter.
+    func reaches(_ url: String, policy: EgressPolicy, timeout: Duration) async -> (reached: Bool, milliseconds: Int) {
+        let start = ContinuousClock.now
+        var request = EgressRequest(method: .head, url: url)
+        request.timeouts = EgressTimeouts(connect: timeout, firstByte: timeout, idle: timeout, total: timeout)
+        var reached = true
+        do { _ = try await client.send(request, policy: policy) } catch { reached = error.code == .tooLarge || error.code == .truncated }
+        return (reached, Int((ContinuousClock.now - start) / .milliseconds(1)))
+    }
+
+    /// The JWKS of the configured address: no redirects, 64 KiB at most.
+    func fetchKeys(_ url: String) async throws -> [UInt8] {
+        guard let origin = WebURL(url)?.origin else { throw OutboundError(.invalidRequest, "the JWKS URL") }
+        var request = EgressRequest(url: url, maxResponseBytes: 64 * 1024)
+        request.timeouts = EgressTimeouts(firstByte: .seconds(5), idle: .seconds(5), total: .seconds(10))
+        let response = try await client.send(request, policy: try EgressPolicy(origins: [origin]))
+        guard response.status == 200 else { throw OutboundError(.other, "the JWKS URL answered \(response.status)") }
+        return try await response.collect(upTo: 64 * 1024)
+    }
+
+    func shutdown() async { await client.shutdown() }
+}
+
+private final class UpstreamBody: BodySource {
+    private let body: EgressBody
+    init(_ body: EgressBody) { self.body = body }
+
+    func next() async throws -> ByteBuffer? {
+        do {
+            return try await body.next().map { ByteBuffer(bytes: $0) }
+        } catch {
+            throw OutboundError(error)
+        }
+    }
+}
+
+extension OutboundError {
+    init(_ error: EgressError) {
+        let kind: Kind =
+            switch error.code {
+            case .denied: .denied
+            case .redirectDenied, .tooManyRedirects: .redirectRefused
+            case .invalidRequest, .uploadFailed: .invalidRequest
+            case .dnsFailed: .dnsFailed
+            case .connectFailed, .overloaded, .shutDown: .connectFailed
+            case .tlsFailed: .tlsFailed
+            case .connectTimeout, .firstByteTimeout, .idleTimeout, .totalTimeout: .timedOut
+            case .tooLarge: .tooLarge
+            case .connectionReset, .truncated: .reset
+            case .protocolError, .cancelled: .other
+            }
+        self.init(kind, error.description)
+    }
+}

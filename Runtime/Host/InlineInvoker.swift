@@ -1,0 +1,113 @@
+import Logging
+package import NIOCore
+package import Swiftlet
+import Synchronization
+
+/// Runs a function in this process. No wall stands between it and the host: a trap in it ends both.
+package final class InlineInvoker: Invoker {
+    private let handler: @Sendable (Invocation, Context) async throws -> Response
+    private let capabilities: any Capabilities
+    private let clock: HostClock
+
+    package init(_ registration: Registration, capabilities: any Capabilities, clock: HostClock) {
+        handler = registration.make()
+        self.capabilities = capabilities
+        self.clock = clock
+    }
+
+    package func invoke(_ invocation: Invocation, reply: any InvocationReply) -> any RunningInvocation {
+        let run = InlineRun(reply: reply, logger: { [capabilities] in capabilities.logger })
+        let scope = InvocationScope(
+            head: invocation.head, clock: clock, deadline: invocation.deadline, capabilities: capabilities, background: { run.background($0) })
+        let handler = handler
+        // On the caller's thread until the handler first suspends: no hop for the handler that never does.
+        let task = Task.immediate {
+            do {
+                let response = try await handler(invocation, Context(scope))
+                try await InlineInvoker.deliver(response, to: reply)
+            } catch {
+                reply.failed(HTTPError(handlerThrew: error))
+            }
+        }
+        run.started(task)
+        return run
+    }
+
+    private static func deliver(_ response: Response, to reply: any InvocationReply) async throws {
+        switch response.body {
+        case .empty: reply.whole(response, body: nil)
+        case .bytes(let bytes): reply.whole(response, body: bytes.buffer)
+        case .stream(let length, let produce):
+            reply.begin(response, length: length)
+            try await produce(ResponseWriter(ReplyParts(reply: reply)))
+            reply.end()
+        }
+    }
+}
+
+extension HTTPError {
+    /// The answer to whatever left a handler: its own `HTTPError` as it is, anything else as a 500 whose text only the log sees.
+    package init(handlerThrew error: any Error) {
+        switch error {
+        case let error as HTTPError: self = error
+        case let error as OutboundError: self = error.httpError
+        case is CancellationError: self.init(500, .edgeFunctionError, "Internal Server Error", cause: "the handler was cancelled")
+        default: self.init(500, .edgeFunctionError, "Internal Server Error", cause: "\(type(of: error)): \(error)")
+        }
+    }
+}
+
+private struct ReplyParts: PartSink {
+    let reply: any InvocationReply
+
+    func write(_ part: ByteBuffer) async throws {
+        try Task.checkCancellation()
+        guard part.readableBytes > 0 else { return }
+        let wanted = await withUnsafeContinuation { (continuation: UnsafeContinuation<Bool, Never>) in
+            reply.part(part) { continuation.resume(returning: $0) }
+        }
+        guard wanted else { throw CancellationError() }
+    }
+}
+
+/// One running handler and the work it left for afterwards.
+private final class InlineRun: RunningInvocation, Sendable {
+    private let reply: any InvocationReply
+    private let logger: @Sendable () -> Logger
+    private struct State {
+        var task: Task<Void, Never>?
+        var cancelled = false
+    }
+    private let state = Mutex(State())
+
+    init(reply: any InvocationReply, logger: @escaping @Sendable () -> Logger) {
+        self.reply = reply
+        self.logger = logger
+    }
+
+    func started(_ task: Task<Void, Never>) {
+        let cancelled = state.withLock { state in
+            state.task = task
+            return state.cancelled
+        }
+        if cancelled { task.cancel() }
+    }
+
+    func cancel(_ reason: CancelReason) {
+        state.withLock { state in
+            state.cancelled = true
+            return state.task
+        }?.cancel()
+    }
+
+    /// Background work outlives the request, so the request's cancellation does not reach it.
+    func background(_ work: @escaping @Sendable () async throws -> Void) {
+        reply.background(+1)
+        let reply = reply
+        let logger = logger
+        Task {
+            do { try await work() } catch { logger().error("waitUntil work failed", metadata: ["error": "\(type(of: error)): \(error)"]) }
+            reply.background(-1)
+        }
+    }
+}

@@ -1,0 +1,344 @@
+import HTTPTypes
+package import NIOCore
+import Swiftlet
+import SwiftletHTTP
+import SwiftletServer
+import SwiftletTelemetry
+import Synchronization
+
+/// One request on its way: what is known of it so far, and the one answer it gets.
+///
+/// It lives on the connection's event loop. The calls of ``InvocationReply`` may come from any thread and hop there; everything else is only
+/// touched on the loop, which is what makes it safe to share.
+final class Passage: InvocationReply, @unchecked Sendable {
+    let exchange: Exchange
+    let host: Host
+    let startedAt: UInt64
+    let requestID: RequestID
+    let client: Client
+
+    private(set) var enteredSlot: FunctionSlot?
+    private var pathOffset = 0
+    private var origin: String?
+    private var decision: LimitDecision?
+    private var limit: CallerLimit?
+    private var caller: StaticString = "none"
+    private var subjectHash: UInt64?
+    private var run: (any RunningInvocation)?
+    private var deadlineTimer: Scheduled<Void>?
+    private var holdsPermit = false
+    private var status = 0
+    private var bytesIn = 0
+    private var bytesOut = 0
+    private var refusal: ErrorCode?
+    private var waitedForKeys = false
+
+    private enum Phase {
+        case open, streaming, answered
+    }
+    private var phase = Phase.open
+    /// The function has given its last sign, so its permit is back.
+    private var finished = false
+
+    init(_ exchange: Exchange, host: Host) {
+        self.exchange = exchange
+        self.host = host
+        startedAt = host.clock.monotonic()
+        requestID = host.requestID(for: exchange.head)
+        client = host.forwarding.client(of: exchange)
+        origin = host.cors.allowsAnyOrigin ? nil : exchange.head.fields.string("origin")
+        host.inFlight.add(1, ordering: .relaxed)
+    }
+
+    /// The function the path leads to. Only called once ``enter(_:pathOffset:)`` has been.
+    var slot: FunctionSlot {
+        guard let enteredSlot else { preconditionFailure("a passage without a function asked for it") }
+        return enteredSlot
+    }
+
+    func enter(_ slot: FunctionSlot, pathOffset: Int) {
+        enteredSlot = slot
+        self.pathOffset = pathOffset
+    }
+
+    func identified(as identity: Identity, subjectHash: UInt64?) {
+        self.subjectHash = subjectHash
+        guard case .user(let user) = identity else { return }
+        switch user.credential {
+        case .token: caller = user.subject == nil ? "project_token" : "user"
+        case .publishableKey: caller = "publishable_key"
+        case .secretKey: caller = "secret_key"
+        }
+    }
+
+    private var isAuthenticated: Bool { caller.utf8CodeUnitCount > 4 || subjectHash != nil }
+
+    func limited(_ decision: LimitDecision, by limit: CallerLimit) {
+        self.decision = decision
+        self.limit = limit
+    }
+
+    // MARK: Steps 8–10
+
+    /// Reads the body as the policy wants it, then goes on; refuses what cannot be read.
+    func readBody(then proceed: @escaping (Passage, FunctionBody) -> Void) {
+        let rule = slot.policy.body
+        if case .stream(let limit) = rule {
+            return proceed(self, .stream(BodyStream(ExchangeBody(exchange, limit: limit.bytes))))
+        }
+        exchange.collectBody(upTo: rule.limit) { result in
+            switch result {
+            case .success(let buffer):
+                self.bytesIn = buffer.readableBytes
+                proceed(self, .whole(Bytes(buffer: buffer)))
+            case .failure(let failure): self.bodyFailed(failure)
+            }
+        }
+    }
+
+    private func bodyFailed(_ failure: BodyFailure) {
+        switch failure {
+        case .clientGone: closeRecord(clientGone: true)
+        default: refuse(HTTPError(failure, limit: slot.policy.body.limit))
+        }
+    }
+
+    /// Takes a permit of the function, waiting at most 100 ms for one.
+    func enterGate(then proceed: @escaping @Sendable (Passage) -> Void) {
+        let loop = exchange.eventLoop
+        let entry = slot.gate.enter(orWait: {
+            loop.execute {
+                guard self.phase == .open else { return self.slot.gate.leave() }
+                self.deadlineTimer?.cancel()
+                self.deadlineTimer = nil
+                self.holdsPermit = true
+                proceed(self)
+            }
+        })
+        switch entry {
+        case .entered:
+            holdsPermit = true
+            proceed(self)
+        case .full:
+            refuse(.overloaded)
+        case .waiting(let ticket):
+            deadlineTimer = loop.scheduleTask(in: .milliseconds(100)) {
+                if self.slot.gate.giveUp(ticket) { self.refuse(.overloaded) }
+            }
+            exchange.onClientGone = {
+                if self.slot.gate.giveUp(ticket) { self.closeRecord(clientGone: true) }
+            }
+        }
+    }
+
+    func invoke(_ identity: Identity, _ body: FunctionBody) {
+        let deadline = startedAt &+ slot.deadlineNanoseconds
+        let invocation = Invocation(head: functionHead(), identity: identity, body: body, deadline: deadline)
+        let run = slot.invoker.invoke(invocation, reply: self)
+        // The handler that never suspended has answered by now: no timer for it.
+        guard !finished else { return }
+        self.run = run
+        exchange.onClientGone = { self.clientGone() }
+        let left = deadline.subtractingClamped(host.clock.monotonic())
+        deadlineTimer = exchange.eventLoop.scheduleTask(in: .nanoseconds(Int64(clamping: left))) { self.deadlinePassed() }
+    }
+
+    private func functionHead() -> FunctionRequestHead {
+        let head = exchange.head
+        let path = head.withPath { String(decoding: UnsafeRawBufferPointer(rebasing: $0[pathOffset...]), as: UTF8.self) }
+        return FunctionRequestHead(
+            requestID: requestID, executionID: slot.executionID, method: Method(head.method) ?? .post, functionName: slot.name, path: path,
+            query: head.query, fields: head.fields, client: client)
+    }
+
+    private func clientGone() {
+        guard phase != .answered else { return }
+        run?.cancel(.clientGone)
+        closeRecord(clientGone: true)
+    }
+
+    private func deadlinePassed() {
+        guard phase != .answered else { return }
+        run?.cancel(.deadline)
+        let seconds = slot.policy.deadline.components.seconds
+        refuse(HTTPError(504, .idleTimeout, "Request idle timeout limit (\(seconds)s) reached"))
+    }
+
+    // MARK: InvocationReply
+
+    func whole(_ response: Response, body: ByteBuffer?) {
+        guard exchange.eventLoop.inEventLoop else { return exchange.eventLoop.execute { self.whole(response, body: body) } }
+        defer { finish() }
+        guard phase == .open else { return }
+        guard let fields = dress(response) else { return }
+        status = response.status
+        bytesOut = body?.readableBytes ?? 0
+        exchange.respond(status: response.status, fields: fields, body: body ?? ByteBuffer())
+        closeRecord()
+    }
+
+    func begin(_ response: Response, length: Int?) {
+        guard exchange.eventLoop.inEventLoop else { return exchange.eventLoop.execute { self.begin(response, length: length) } }
+        guard phase == .open else { return }
+        guard let fields = dress(response) else { return run?.cancel(.clientGone) ?? () }
+        status = response.status
+        phase = .streaming
+        exchange.begin(status: response.status, fields: fields, length: length)
+    }
+
+    func part(_ bytes: ByteBuffer, ready: @escaping @Sendable (Bool) -> Void) {
+        guard exchange.eventLoop.inEventLoop else { return exchange.eventLoop.execute { self.part(bytes, ready: ready) } }
+        guard phase == .streaming else { return ready(false) }
+        bytesOut += bytes.readableBytes
+        if exchange.write(bytes) { ready(true) } else { exchange.whenWritable { ready($0) } }
+    }
+
+    func end() {
+        guard exchange.eventLoop.inEventLoop else { return exchange.eventLoop.execute { self.end() } }
+        defer { finish() }
+        guard phase == .streaming else { return }
+        exchange.end()
+        closeRecord()
+    }
+
+    func failed(_ error: HTTPError) {
+        guard exchange.eventLoop.inEventLoop else { return exchange.eventLoop.execute { self.failed(error) } }
+        defer { finish() }
+        refuse(error, fromFunction: true)
+    }
+
+    func background(_ change: Int) {
+        host.background.add(change)
+    }
+
+    /// The function's last sign: its permit goes to the next.
+    private func finish() {
+        finished = true
+        run = nil
+        deadlineTimer?.cancel()
+        deadlineTimer = nil
+        if holdsPermit {
+            holdsPermit = false
+            slot.gate.leave()
+        }
+    }
+
+    // MARK: Steps 11–12
+
+    /// The fields of a function's answer, or `nil` when they cannot be sent and a 500 has been sent instead.
+    private func dress(_ response: Response) -> EncodedFields? {
+        guard (200...599).contains(response.status) else {
+            refuse(
+                HTTPError(
+                    500, .invalidResponse, "The function answered with a status outside 200…599", cause: "status \(response.status)"),
+                fromFunction: true)
+            return nil
+        }
+        var dresser = Dresser(requestID: requestID)
+        do throws(FieldProblem) {
+            if let fields = response.fields {
+                try dresser.add(fields, keepsCORS: slot.policy.cors == .function, mediaType: response.mediaType)
+            } else if let mediaType = response.mediaType {
+                dresser.add("content-type", mediaType)
+            }
+        } catch {
+            refuse(
+                HTTPError(500, .edgeFunctionError, "Internal Server Error", cause: "the function's header field \(error.name) cannot be sent"),
+                fromFunction: true)
+            return nil
+        }
+        if response.status >= 500, !dresser.has("sb-error-code") {
+            dresser.add("sb-error-code", "EDGE_FUNCTION_ERROR")
+            refusal = .edgeFunctionError
+        }
+        if isAuthenticated, !dresser.has("cache-control") { dresser.add("cache-control", "no-store") }
+        if !dresser.has("x-content-type-options") { dresser.add("x-content-type-options", "nosniff") }
+        if slot.policy.cors == .host { dresser.add(host.corsFields(for: origin)) }
+        addLimits(to: &dresser)
+        return dresser.encoded
+    }
+
+    private func addLimits(to dresser: inout Dresser) {
+        guard let decision, let limit else { return }
+        dresser.add(limit, decision)
+    }
+
+    /// Answers with an error, or cuts a stream that has begun.
+    func refuse(_ error: HTTPError, fromFunction: Bool = false) {
+        guard phase != .answered else { return }
+        refusal = error.code
+        if phase == .streaming {
+            exchange.abort()
+            host.logCut(self, error)
+            return closeRecord()
+        }
+        let host = host
+        var dresser = Dresser(requestID: requestID)
+        let body = ErrorBody.write(error, requestID: requestID)
+        dresser.add("sb-error-code", error.code.text)
+        if !fromFunction { dresser.add("x-relay-error", "true") }
+        if error.status == 401 { dresser.add("www-authenticate", "Bearer") }
+        dresser.add("content-type", "application/json")
+        dresser.add("x-content-type-options", "nosniff")
+        dresser.add("cache-control", "no-store")
+        dresser.add(host.corsFields(for: origin))
+        for field in error.fields { dresser.addChecked(field) }
+        addLimits(to: &dresser)
+        status = error.status
+        bytesOut = body.count
+        if error.status >= 500 || error.cause != nil { host.logCause(self, error) }
+        exchange.respond(status: error.status, fields: dresser.encoded, body: body)
+        closeRecord()
+    }
+
+    /// `/_internal/health`, as the original's runtime answers it.
+    func answerHealth() {
+        var dresser = Dresser(requestID: requestID)
+        dresser.add("content-type", "application/json")
+        dresser.add("cache-control", "no-store")
+        dresser.add(host.corsFields(for: origin))
+        let body = ByteBuffer(string: "{\"message\":\"ok\"}")
+        status = 200
+        bytesOut = body.readableBytes
+        exchange.respond(status: 200, fields: dresser.encoded, body: body)
+        closeRecord()
+    }
+
+    func answerPreflight(methods: [Method]) {
+        var dresser = Dresser(requestID: requestID)
+        dresser.add(host.corsFields(for: origin))
+        for field in host.cors.preflightFields(for: origin, methods: methods) { dresser.addChecked(field) }
+        status = 204
+        exchange.respond(status: 204, fields: dresser.encoded)
+        closeRecord()
+    }
+
+    /// Waits, once, for fresh keys, and looks at the token again.
+    func waitForKeys(otherwise refusal: HTTPError) {
+        guard !waitedForKeys else { return refuse(refusal) }
+        waitedForKeys = true
+        let loop = exchange.eventLoop
+        let host = host
+        exchange.onClientGone = { self.closeRecord(clientGone: true) }
+        Task {
+            await host.refreshKeys()
+            loop.execute {
+                guard self.phase == .open else { return }
+                do throws(HTTPError) { try host.authenticate(self) } catch { self.refuse(error) }
+            }
+        }
+    }
+
+    private func closeRecord(clientGone: Bool = false) {
+        guard phase != .answered else { return }
+        phase = .answered
+        exchange.onClientGone = nil
+        deadlineTimer?.cancel()
+        deadlineTimer = nil
+        host.record(
+            Ending(
+                slot: enteredSlot, status: clientGone ? 499 : status, startedAt: startedAt, requestID: requestID, head: exchange.head,
+                client: client, caller: caller, subjectHash: subjectHash, bytesIn: bytesIn, bytesOut: bytesOut, refusal: refusal))
+        if run == nil { finish() }
+    }
+}

@@ -1,0 +1,36 @@
+package import Swiftlet
+package import SwiftletHTTP
+
+/// What a head says about the body behind it, judged before a byte of that body is read.
+package enum BodyCheck {
+    /// Refuses a body that is too long by its own account (413), of a media type the function does not take, or encoded (415).
+    package static func admit(_ head: RequestHead, rule: BodyRule) throws(HTTPError) {
+        let length: Int?
+        switch head.framing {
+        case .none: length = 0
+        case .length(let declared): length = declared
+        case .chunked: length = nil
+        }
+        if let length, length > rule.limit {
+            throw HTTPError(
+                413, .payloadTooLarge,
+                rule == .none ? "This function takes no body" : "The body is larger than the \(rule.limit) bytes this function takes")
+        }
+        guard case .json = rule, length != 0 else { return }
+        if let encoding = head.fields.string("content-encoding"), encoding.lowercased() != "identity" {
+            throw HTTPError(415, .unsupportedMediaType, "This function takes bodies without a content-encoding only")
+        }
+        if let type = head.fields.string("content-type"), !isJSON(type) {
+            throw HTTPError(415, .unsupportedMediaType, "This function takes application/json")
+        }
+    }
+
+    /// `application/json`, `application/problem+json` and their like, with or without parameters.
+    package static func isJSON(_ contentType: String) -> Bool {
+        if contentType == "application/json" { return true }
+        var essence = contentType.utf8.prefix { $0 != UInt8(ascii: ";") }
+        while let last = essence.last, last == 0x20 || last == 0x09 { essence = essence.dropLast() }
+        let text = String(decoding: essence, as: UTF8.self).lowercased()
+        return text == "application/json" || (text.hasPrefix("application/") && text.hasSuffix("+json") && text.utf8.count > 17)
+    }
+}

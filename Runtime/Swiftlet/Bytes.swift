@@ -1,0 +1,87 @@
+package import NIOCore
+public import SwiftletJSON
+
+/// A complete request body.
+public struct Bytes: Sendable, Equatable {
+    package let buffer: ByteBuffer
+
+    package init(buffer: ByteBuffer) { self.buffer = buffer }
+    public init(_ bytes: [UInt8]) { buffer = ByteBuffer(bytes: bytes) }
+    public init() { buffer = ByteBuffer() }
+
+    public var count: Int { buffer.readableBytes }
+    public var isEmpty: Bool { buffer.readableBytes == 0 }
+
+    /// The body as an array; a copy.
+    public var array: [UInt8] { Array(buffer.readableBytesView) }
+
+    /// The body as text, or `nil` when it is not UTF-8.
+    public var text: String? {
+        withUnsafeBytes { String(validating: $0, as: UTF8.self) }
+    }
+
+    /// The body without a copy. The pointer must not escape.
+    public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+        try buffer.withUnsafeReadableBytes(body)
+    }
+
+    /// The body as a JSON value. Malformed JSON is a 400 `INVALID_JSON` that names the place.
+    public func json() throws(HTTPError) -> JSON {
+        do {
+            return try withUnsafeBytes { try JSON.parse($0) }
+        } catch {
+            throw HTTPError(invalidJSON: error)
+        }
+    }
+
+    /// The body decoded from JSON. Malformed JSON is 400 `INVALID_JSON`; JSON of another shape is 422 `INVALID_INPUT` naming the field.
+    public func decode<Value: Decodable>(_ type: Value.Type = Value.self) throws(HTTPError) -> Value {
+        do {
+            return try withUnsafeBytes { try JSONReader().decode(type, from: $0) }
+        } catch {
+            throw HTTPError(invalidJSON: error)
+        }
+    }
+}
+
+extension HTTPError {
+    package init(invalidJSON error: any Error) {
+        guard let error = error as? JSONError else {
+            self.init(422, .invalidInput, "The JSON in the body has not the shape this function takes", cause: "\(error)")
+            return
+        }
+        if let field = error.path {
+            self.init(
+                422, .invalidInput, "The JSON in the body has not the shape this function takes: \(error.message)",
+                problems: [Problem(field: field, message: error.message)])
+        } else {
+            self.init(400, .invalidJSON, "The body is not valid JSON: \(error.message) at byte \(error.offset)")
+        }
+    }
+}
+
+/// A request body that is handed over as it arrives. Iterate it once.
+///
+/// The next part is asked from the client only when the previous one has been taken, so a slow function slows the sender instead of
+/// filling memory. Over the policy's limit iteration throws 413, when the client goes away `CancellationError`.
+public struct BodyStream: AsyncSequence, Sendable {
+    public typealias Element = Bytes
+    package let source: any BodySource
+
+    package init(_ source: any BodySource) { self.source = source }
+
+    public struct Iterator: AsyncIteratorProtocol, Sendable {
+        let source: any BodySource
+        public mutating func next() async throws -> Bytes? {
+            try await source.next().map(Bytes.init(buffer:))
+        }
+    }
+
+    public func makeAsyncIterator() -> Iterator { Iterator(source: source) }
+}
+
+/// Where the parts of a streamed request body come from: a connection, or the frames of a hop.
+package protocol BodySource: Sendable {
+    /// The next part, or `nil` at the end. One call at a time.
+    func next() async throws -> ByteBuffer?
+}

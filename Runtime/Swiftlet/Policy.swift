@@ -1,0 +1,137 @@
+/// What a function may do and what may reach it, declared once beside the function and enforced by the host.
+///
+/// Who may call is not here: it is the type of the `from` parameter of ``EdgeFunction/handle(_:from:in:)``.
+public struct Policy: Sendable {
+    /// The methods the function answers; anything else is 405. `HEAD` is answered wherever `GET` is, `OPTIONS` by the host.
+    public var methods: [Method]
+    /// Requests per caller; over it the caller gets 429 with `Retry-After`.
+    public var rateLimit: RateLimitRule
+    /// What bodies are accepted, and how large.
+    public var body: BodyRule
+    /// Time from the request's head to the end of the answer. Over it: 504 `IDLE_TIMEOUT`, or a cut stream.
+    public var deadline: Duration
+    /// Names of the secrets the function reads. It gets these and no others.
+    public var secrets: [SecretName]
+    /// Hosts the function may call (`api.example.com`, `*.example.com`, `api.example.com:8443`), https unless an operator says otherwise.
+    public var egress: [String]
+    /// Settings (not secret) the function reads; see ``Setting``.
+    public var settings: [Setting]
+    /// Who answers preflights and writes the CORS headers.
+    public var cors: CORSRule
+    /// Which `sb_…` API keys open a function that asks for a ``User``.
+    public var keys: KeyRule
+    /// Invocations running at once; more wait up to 100 ms and are then refused with 503.
+    public var concurrency: Int
+
+    public init(
+        methods: [Method] = [.post],
+        rateLimit: RateLimitRule = .perCaller(100, every: .minutes(1)),
+        body: BodyRule = .json(upTo: .mib(1)),
+        deadline: Duration = .seconds(150),
+        secrets: [SecretName] = [],
+        egress: [String] = [],
+        settings: [Setting] = [],
+        cors: CORSRule = .host,
+        keys: KeyRule = .apiKeyHeader,
+        concurrency: Int = 256
+    ) {
+        self.methods = methods
+        self.rateLimit = rateLimit
+        self.body = body
+        self.deadline = deadline
+        self.secrets = secrets
+        self.egress = egress
+        self.settings = settings
+        self.cors = cors
+        self.keys = keys
+        self.concurrency = concurrency
+    }
+}
+
+/// The request methods a function can answer.
+public enum Method: String, Sendable, Hashable, CaseIterable {
+    case get = "GET"
+    case head = "HEAD"
+    case post = "POST"
+    case put = "PUT"
+    case patch = "PATCH"
+    case delete = "DELETE"
+    case options = "OPTIONS"
+}
+
+/// How many requests one caller may make. GCRA: `requests` may come at once, and they come back evenly over the window.
+public enum RateLimitRule: Sendable, Hashable {
+    /// At most `requests` in any `every`, counted per user, key or (for anonymous callers) client address.
+    case perCaller(_ requests: Int, every: Duration)
+    /// No limit per caller. The host's coarse limit per address still stands.
+    case none
+}
+
+/// What a function's request body may be. Refusals: 411 never, 413 over the limit, 415 wrong media type, 400 malformed.
+public enum BodyRule: Sendable, Hashable {
+    /// `application/json` (or `+json`), complete before the function is entered.
+    case json(upTo: ByteCount)
+    /// Any bytes and any media type, complete before the function is entered. An empty body is fine.
+    case bytes(upTo: ByteCount)
+    /// Any bytes, handed over as they arrive, with backpressure; counted and cut at the limit.
+    case stream(upTo: ByteCount)
+    /// No body: one with bytes in it is 413.
+    case none
+
+    /// The limit in bytes.
+    public var limit: Int {
+        switch self {
+        case .json(let limit), .bytes(let limit), .stream(let limit): limit.bytes
+        case .none: 0
+        }
+    }
+}
+
+/// A number of bytes.
+public struct ByteCount: Sendable, Hashable, Comparable {
+    public let bytes: Int
+    public static func bytes(_ count: Int) -> ByteCount { ByteCount(bytes: max(0, count)) }
+    public static func kib(_ count: Int) -> ByteCount { ByteCount(bytes: max(0, count).multipliedClamped(by: 1024)) }
+    public static func mib(_ count: Int) -> ByteCount { ByteCount(bytes: max(0, count).multipliedClamped(by: 1024 * 1024)) }
+    public static func < (left: ByteCount, right: ByteCount) -> Bool { left.bytes < right.bytes }
+}
+
+extension Int {
+    fileprivate func multipliedClamped(by factor: Int) -> Int {
+        let (product, overflow) = multipliedReportingOverflow(by: factor)
+        return overflow ? .max : product
+    }
+}
+
+/// Who speaks CORS for a function.
+public enum CORSRule: Sendable, Hashable {
+    /// The host answers preflights and dresses every answer, by the operator's list of origins.
+    case host
+    /// The function answers `OPTIONS` itself and writes its own headers; the host still dresses its own refusals.
+    case function
+}
+
+/// Which API keys (`sb_publishable_…`, `sb_secret_…`) stand in for a token.
+public enum KeyRule: Sendable, Hashable {
+    /// Tokens only.
+    case refused
+    /// In the `apikey` header, as the Supabase clients send them.
+    case apiKeyHeader
+    /// In `apikey` and also as `Authorization: Bearer sb_…`, for clients older than supabase-js 2.110.
+    case apiKeyHeaderOrBearer
+}
+
+extension Duration {
+    public static func minutes(_ count: Int) -> Duration { .seconds(count * 60) }
+    public static func hours(_ count: Int) -> Duration { .seconds(count * 3600) }
+    public static func days(_ count: Int) -> Duration { .seconds(count * 86400) }
+
+    /// Whole nanoseconds, clamped to what an `Int64` holds.
+    package var clampedNanoseconds: Int64 {
+        let (seconds, attoseconds) = components
+        let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        if overflow { return seconds < 0 ? .min : .max }
+        let (sum, carried) = whole.addingReportingOverflow(attoseconds / 1_000_000_000)
+        return carried ? (seconds < 0 ? .min : .max) : sum
+    }
+}

@@ -1,0 +1,32 @@
+import NIOCore
+import Synchronization
+
+/// A function with its types erased: what the registry holds and the host serves.
+public struct Registration: Sendable {
+    public let name: FunctionName
+    public let policy: Policy
+    public let requirement: CallerRequirement
+    /// Whether the handler takes the body as a stream.
+    package let make: @Sendable () -> @Sendable (Invocation, Context) async throws -> Response
+
+    public init<Function: EdgeFunction>(_ type: Function.Type) {
+        name = Function.name
+        policy = Function.policy
+        requirement = Function.Caller.requirement
+        make = {
+            let function = Function()
+            return { invocation, context in
+                let request = Request(head: invocation.head, body: try Function.read(invocation.body))
+                let caller = try Function.Caller(invocation.identity)
+                return try Function.render(try await function.handle(request, from: caller, in: context))
+            }
+        }
+    }
+}
+
+/// The registry: one line per function.
+@resultBuilder
+public enum FunctionRegistry {
+    public static func buildExpression<Function: EdgeFunction>(_ type: Function.Type) -> [Registration] { [Registration(type)] }
+    public static func buildBlock(_ parts: [Registration]...) -> [Registration] { parts.flatMap { $0 } }
+}

@@ -1,0 +1,73 @@
+import Logging
+
+extension LogSink {
+    /// What the line of one request says. The request id, names, codes and addresses are plain; the path is not, and is escaped here.
+    package struct Request {
+        package var wallNanoseconds: Int64
+        /// Appends the id: letters, digits, `-` and `_`.
+        package var requestID: (inout [UInt8]) -> Void
+        package var executionID: String
+        package var function: String
+        package var method: StaticString
+        package var status: Int
+        package var code: String?
+        package var durationNanoseconds: UInt64
+        package var clientAddress: String
+        package var caller: StaticString
+        package var subjectHash: UInt64?
+        package var bytesIn: Int
+        package var bytesOut: Int
+
+        package init(
+            wallNanoseconds: Int64, requestID: @escaping (inout [UInt8]) -> Void, executionID: String, function: String, method: StaticString,
+            status: Int, code: String?, durationNanoseconds: UInt64, clientAddress: String, caller: StaticString, subjectHash: UInt64?,
+            bytesIn: Int, bytesOut: Int
+        ) {
+            self.wallNanoseconds = wallNanoseconds
+            self.requestID = requestID
+            self.executionID = executionID
+            self.function = function
+            self.method = method
+            self.status = status
+            self.code = code
+            self.durationNanoseconds = durationNanoseconds
+            self.clientAddress = clientAddress
+            self.caller = caller
+            self.subjectHash = subjectHash
+            self.bytesIn = bytesIn
+            self.bytesOut = bytesOut
+        }
+    }
+
+    /// The one line of a request, at level info.
+    /// - Parameter path: without the query.
+    package func request(_ request: borrowing Request, path: UnsafeRawBufferPointer) {
+        guard level <= .info else { return }
+        append(at: request.wallNanoseconds) { bytes, stamp in
+            var line = LogLine(format: format, colour: colour)
+            line.begin(&bytes, &stamp, request.wallNanoseconds, .info, "request")
+            var id: [UInt8] = []
+            id.reserveCapacity(64)
+            request.requestID(&id)
+            line.addPlain("request_id", id, to: &bytes)
+            if !request.executionID.isEmpty { line.addPlain("execution_id", request.executionID.utf8, to: &bytes) }
+            if !request.function.isEmpty { line.addPlain("function", request.function.utf8, to: &bytes) }
+            line.addPlain(
+                "method", UnsafeBufferPointer(start: request.method.utf8Start, count: request.method.utf8CodeUnitCount), to: &bytes)
+            line.add("path", path, to: &bytes)
+            line.add("status", request.status, to: &bytes)
+            if let code = request.code { line.addPlain("code", code.utf8, to: &bytes) }
+            line.addMilliseconds("duration_ms", nanoseconds: request.durationNanoseconds, to: &bytes)
+            if !request.clientAddress.isEmpty { line.addPlain("client_ip", request.clientAddress.utf8, to: &bytes) }
+            line.addPlain(
+                "caller", UnsafeBufferPointer(start: request.caller.utf8Start, count: request.caller.utf8CodeUnitCount), to: &bytes)
+            if let hash = request.subjectHash {
+                let text = String(hash, radix: 16)
+                line.addPlain("sub", text.utf8, to: &bytes)
+            }
+            line.add("bytes_in", request.bytesIn, to: &bytes)
+            line.add("bytes_out", request.bytesOut, to: &bytes)
+            line.end(&bytes)
+        }
+    }
+}

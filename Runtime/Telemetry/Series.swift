@@ -1,0 +1,88 @@
+import CoreMetrics
+import Synchronization
+
+final class CounterSeries: CounterHandler, Series {
+    private let value = Atomic<Int64>(0)
+    func increment(by amount: Int64) { value.wrappingAdd(amount, ordering: .relaxed) }
+    func reset() { value.store(0, ordering: .relaxed) }
+    func render(_ name: String, _ labels: String, into bytes: inout [UInt8]) {
+        PrometheusText.line(name, labels, String(value.load(ordering: .relaxed)), into: &bytes)
+    }
+}
+
+/// A number that is set or added to: gauges, meters, floating-point counters.
+final class FloatSeries: FloatingPointCounterHandler, RecorderHandler, MeterHandler, Series {
+    private let bits = Atomic<UInt64>(0)
+
+    private func update(_ change: (Double) -> Double) {
+        var current = bits.load(ordering: .relaxed)
+        while true {
+            let next = change(Double(bitPattern: current)).bitPattern
+            let (exchanged, original) = bits.weakCompareExchange(expected: current, desired: next, ordering: .relaxed)
+            if exchanged { return }
+            current = original
+        }
+    }
+
+    func increment(by amount: Double) { update { $0 + amount } }
+    func decrement(by amount: Double) { update { $0 - amount } }
+    func set(_ value: Double) { bits.store(value.bitPattern, ordering: .relaxed) }
+    func set(_ value: Int64) { set(Double(value)) }
+    func record(_ value: Int64) { set(Double(value)) }
+    func record(_ value: Double) { set(value) }
+    func reset() { set(0.0) }
+    func render(_ name: String, _ labels: String, into bytes: inout [UInt8]) {
+        PrometheusText.line(name, labels, PrometheusText.text(Double(bitPattern: bits.load(ordering: .relaxed))), into: &bytes)
+    }
+}
+
+/// A histogram of seconds (timers) or of plain numbers (recorders).
+final class HistogramSeries: TimerHandler, RecorderHandler, Series {
+    /// Upper bounds, in seconds.
+    static let bounds: [Double] = [
+        0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
+    ]
+    private static let nanoseconds: [Int64] = bounds.map { Int64(($0 * 1e9).rounded()) }
+
+    /// Counts per bucket, the last one for everything beyond; then the sum.
+    private let counts: [Cell]
+    private let sum = FloatSum()
+
+    final class Cell: Sendable {
+        let value = Atomic<Int64>(0)
+    }
+
+    init() { counts = (0...HistogramSeries.bounds.count).map { _ in Cell() } }
+
+    func recordNanoseconds(_ duration: Int64) {
+        var index = 0
+        while index < HistogramSeries.nanoseconds.count, duration > HistogramSeries.nanoseconds[index] { index += 1 }
+        counts[index].value.wrappingAdd(1, ordering: .relaxed)
+        sum.add(nanoseconds: duration)
+    }
+
+    func record(_ value: Int64) { record(Double(value)) }
+    func record(_ value: Double) {
+        guard value.isFinite else { return }
+        recordNanoseconds(Int64(max(-9e18, min(9e18, value * 1e9))))
+    }
+
+    func render(_ name: String, _ labels: String, into bytes: inout [UInt8]) {
+        var total: Int64 = 0
+        let separator = labels.isEmpty ? "" : ","
+        for (index, cell) in counts.enumerated() {
+            total += cell.value.load(ordering: .relaxed)
+            let bound = index < HistogramSeries.bounds.count ? PrometheusText.text(HistogramSeries.bounds[index]) : "+Inf"
+            PrometheusText.line(name + "_bucket", labels + separator + "le=\"\(bound)\"", String(total), into: &bytes)
+        }
+        PrometheusText.line(name + "_sum", labels, PrometheusText.text(sum.seconds), into: &bytes)
+        PrometheusText.line(name + "_count", labels, String(total), into: &bytes)
+    }
+}
+
+/// A sum of durations, exact to the nanosecond.
+final class FloatSum: Sendable {
+    private let nanoseconds = Atomic<Int64>(0)
+    func add(nanoseconds duration: Int64) { nanoseconds.wrappingAdd(duration, ordering: .relaxed) }
+    var seconds: Double { Double(nanoseconds.load(ordering: .relaxed)) / 1e9 }
+}

@@ -1,0 +1,95 @@
+"""nginx in front, with the configuration of Runtime/docs: keep-alive, unbuffered streams, the forwarded address."""
+
+import pathlib
+import shutil
+import socket
+import subprocess
+import time
+
+import httpx
+import pytest
+from conftest import ROOT, Host
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def proxied(tmp_path_factory):
+    nginx = shutil.which("nginx") or "/usr/sbin/nginx"
+    assert pathlib.Path(nginx).exists(), "nginx is not installed; run Tests/run"
+    folder = tmp_path_factory.mktemp("nginx")
+    sock = folder / "swiftlet.sock"
+    host = Host("swiftlet-fixtures", "--unix-socket", str(sock), "--behind-proxy", "--trusted-proxy", "unix", "--trusted-proxy", "127.0.0.1/32")
+    port = free_port()
+    site = (ROOT / "Runtime" / "docs" / "nginx.conf").read_text()
+    site = site.replace("/run/swiftlet/swiftlet.sock", str(sock)).replace("listen 443 ssl", f"listen 127.0.0.1:{port}")
+    site = "\n".join(line for line in site.splitlines() if "ssl_certificate" not in line)
+    temporary = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    config = folder / "nginx.conf"
+    config.write_text(
+        f"daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;\n"
+        f"events {{ worker_connections 256; }}\nhttp {{ access_log off;\n{temporary}\n{site}\n}}\n")
+    user = ["-g", "user root;"] if pathlib.Path("/root").exists() and subprocess.getoutput("id -u") == "0" else []
+    process = subprocess.Popen([nginx, "-p", str(folder), "-c", str(config), *user], stderr=subprocess.PIPE)
+    end = time.monotonic() + 10
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            break
+        except OSError:
+            assert process.poll() is None and time.monotonic() < end, process.stderr.read().decode()
+    yield host, f"http://127.0.0.1:{port}/functions/v1"
+    process.terminate()
+    process.wait(timeout=10)
+    assert host.stop() == 0
+
+
+def test_the_forwarded_address_is_the_clients(proxied):
+    _, base = proxied
+    seen = httpx.get(base + "/mirror", headers={"x-forwarded-for": "203.0.113.7", "x-forwarded-proto": "https"}).json()
+    assert seen["client"] == "127.0.0.1" and seen["scheme"] == "http"
+    assert seen["headers"]["x-forwarded-for"] == "127.0.0.1"
+
+
+def test_keep_alive_to_the_host(proxied):
+    host, base = proxied
+    before = connections(host)
+    with httpx.Client() as client:
+        for _ in range(50):
+            assert client.get(base + "/mirror").status_code == 200
+    assert connections(host) - before <= 2
+
+
+def connections(host):
+    text = httpx.get(f"http://127.0.0.1:{host.admin_port}/metrics").text
+    return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith("swiftlet_connections_accepted_total"))
+
+
+def test_events_are_not_held_back(proxied):
+    host, base = proxied
+    with httpx.stream("GET", base + "/stream?parts=3&size=8&ms=200", timeout=10) as answer:
+        parts = [(time.monotonic(), part) for part in answer.iter_raw()]
+    assert b"".join(part for _, part in parts) == b"x" * 24
+    assert len(parts) == 3, "the parts came together: something buffers them"
+
+
+def test_a_body_passes_both_framings(proxied):
+    _, base = proxied
+    assert httpx.post(base + "/upload", content=b"x" * 200_000).json()["bytes"] == 200_000
+    assert httpx.post(base + "/upload", content=iter([b"x" * 1000] * 20)).json()["bytes"] == 20_000
+
+
+def test_an_early_413_arrives(proxied):
+    _, base = proxied
+    answer = httpx.post(base + "/typed", content=b"x" * 3_000_000, headers={"content-type": "application/json"})
+    assert answer.status_code == 413
+
+
+def test_a_broken_stream_is_not_a_clean_end(proxied):
+    _, base = proxied
+    with pytest.raises(httpx.RemoteProtocolError):
+        httpx.get(base + "/stream?parts=10&size=1000&fail=1")

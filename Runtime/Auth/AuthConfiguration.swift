@@ -105,7 +105,8 @@ package struct AuthConfiguration: Sendable {
         guard !onLoopback else { return }
         guard !WeakSecret.isPublished(secret) else {
             throw .init(
-                name, "is a published demo value that anybody can sign with; make one with: openssl rand -base64 48, "
+                name,
+                "is a published demo value that anybody can sign with; make one with: openssl rand -base64 48, "
                     + "or listen on loopback only")
         }
         guard !WeakSecret.hasLittleVariety(secret) else {
@@ -128,13 +129,12 @@ package struct AuthConfiguration: Sendable {
             throw .init("jwks url", "needs a host and may not hold a user name")
         }
         if secure { return }
-        var host = authority
-        if host.first == "[", let end = host.firstIndex(of: "]") {
-            host = host[...end]
-        } else if let colon = host.firstIndex(of: ":") {
-            host = host[..<colon]
+        let isLoopback = ["127.0.0.1", "localhost", "[::1]"].contains { host in
+            guard authority.hasPrefix(host) else { return false }
+            let port = authority.dropFirst(host.count)
+            return port.isEmpty || (port.first == ":" && port.dropFirst().utf8.allSatisfy { (0x30...0x39).contains($0) })
         }
-        guard ["127.0.0.1", "localhost", "[::1]"].contains(host) else {
+        guard isLoopback else {
             throw .init("jwks url", "must begin with https:// unless its host is loopback")
         }
     }

@@ -97,4 +97,14 @@ package enum TokenAlgorithm: String, Sendable {
     case hs256 = "HS256"
     case es256 = "ES256"
     case rs256 = "RS256"
+
+    /// Byte for byte, in this case only.
+    init?(exactly name: String) {
+        guard name.utf8.count == 5 else { return nil }
+        for one in [TokenAlgorithm.hs256, .es256, .rs256] where one.rawValue.isExactly(name) {
+            self = one
+            return
+        }
+        return nil
+    }
 }

@@ -33,6 +33,7 @@ package final class Authenticator: Sendable {
 
     struct State {
         var ring: KeyRing
+        var header: KnownHeader?
         var refresh: KeyRefresh
         var nextTicket: UInt64 = 0
         var waiters: [CheckedContinuation<KeyRefreshOutcome, Never>] = []
@@ -72,7 +73,7 @@ package final class Authenticator: Sendable {
     ///   - authorizationCount: how many such headers there are.
     ///   - apiKey: the value of `apikey`; nil when the header is not there.
     ///   - apiKeyCount: how many such headers there are.
-    ///   - acceptKeyAsBearer: false where a function's policy takes keys in `apikey` only; the configuration must allow it too.
+    ///   - acceptKeyAsBearer: false where a function takes keys in `apikey` only; the configuration must allow it too.
     package func authenticate(
         authorization: UnsafeRawBufferPointer?, authorizationCount: Int,
         apiKey: UnsafeRawBufferPointer?, apiKeyCount: Int,
@@ -100,9 +101,10 @@ package final class Authenticator: Sendable {
         guard bytes.count <= CompactToken.maximumBytes else { return .refused(.format(.tooLong)) }
         let hash = cacheKey.hash64(Self.tail(of: bytes))
         if let known = cache.token(hash: hash, bytes: bytes, now: now) { return .token(known) }
-        let ring = state.withLock { $0.ring }
+        let (ring, known) = state.withLock { ($0.ring, $0.header) }
         do throws(KeyRing.Problem) {
-            let signed = try ring.open(bytes, now: now)
+            let signed = try ring.open(bytes, known: known, now: now)
+            if let header = signed.newHeader { state.withLock { $0.header = header } }
             return verify(signed, bytes, hash: hash, ring: ring, now: now)
         } catch {
             switch error {

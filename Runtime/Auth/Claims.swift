@@ -18,8 +18,12 @@ struct Claims {
         do throws(JSONError) {
             json = try JSON.parse(payload)
         } catch {
-            // A member named twice is a claim problem; anything else means that this is no JWT.
-            throw (error.code == .duplicateName) ? .token(algorithm, .duplicateMember) : .format(.payload)
+            // A member named twice or a number beyond all numbers is a bad claim; anything else means that this is no JWT.
+            switch error.code {
+            case .duplicateName: throw .token(algorithm, .duplicateMember)
+            case .invalidNumber, .numberTooLong: throw .token(algorithm, .claimType)
+            default: throw .format(.payload)
+            }
         }
         guard json.object != nil else { throw .format(.payload) }
         subject = try Self.text(json["sub"], algorithm)
@@ -40,8 +44,10 @@ struct Claims {
         let leeway = Double(configuration.leewaySeconds)
         guard expiry + leeway > wall else { throw .token(algorithm, .expired) }
         if let notBefore, notBefore > wall + leeway { throw .token(algorithm, .notYetValid) }
-        if let wanted = configuration.issuer, issuer != wanted { throw .token(algorithm, .issuer) }
-        if let wanted = configuration.audience, !audience.contains(wanted) { throw .token(algorithm, .audience) }
+        if let wanted = configuration.issuer, !issuer.isExactly(wanted) { throw .token(algorithm, .issuer) }
+        if let wanted = configuration.audience, !audience.contains(where: { $0.isExactly(wanted) }) {
+            throw .token(algorithm, .audience)
+        }
     }
 
     private static func text(_ value: JSON?, _ algorithm: TokenAlgorithm) throws(AuthRefusal) -> String? {

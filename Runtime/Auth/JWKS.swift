@@ -55,7 +55,7 @@ package struct JWKS: Sendable {
                 skipped.append(why)
             case .success(let key):
                 // Two keys of one name would make the answer depend on their order.
-                if keys.contains(where: { $0.algorithm == key.algorithm && $0.keyID == key.keyID && key.keyID != nil }) {
+                if keys.contains(where: { $0.algorithm == key.algorithm && $0.keyID.isExactly(key.keyID) && key.keyID != nil }) {
                     skipped.append(.sameID)
                 } else {
                     keys.append(key)
@@ -91,7 +91,7 @@ struct VerificationKey: Sendable {
 
     /// Same key, same name: used to see whether a fetched set brought anything new.
     func isSame(as other: VerificationKey) -> Bool {
-        guard keyID == other.keyID else { return false }
+        guard keyID.isExactly(other.keyID) else { return false }
         return switch (material, other.material) {
         case (.es256(let a), .es256(let b)): a.x == b.x && a.y == b.y
         case (.rs256(let a), .rs256(let b)): a.n == b.n && a.e == b.e

@@ -26,17 +26,29 @@ final class KeyRing: Sendable {
         let algorithm: TokenAlgorithm
         /// The decoded payload; its signature is good.
         let payload: [UInt8]
+        /// Set when the header had to be read; nil when it was the known one.
+        let newHeader: KnownHeader?
         /// A fetched key made it valid, so it must not outlive the fetched set.
         let byFetchedKey: Bool
     }
 
     /// The signature layer: which key, does it fit, did it sign exactly these bytes. Says nothing about the claims.
-    func open(_ token: UnsafeRawBufferPointer, now: AuthInstant) throws(Problem) -> Signed {
+    /// - Parameter known: a header read before; reading the same bytes again gives the same.
+    func open(
+        _ token: UnsafeRawBufferPointer, known: KnownHeader? = nil, now: AuthInstant
+    ) throws(Problem) -> Signed {
         let parts: CompactToken
         let header: TokenHeader
+        let isNew: Bool
         do throws(AuthRefusal) {
             parts = try CompactToken(token)
-            header = try TokenHeader(parts.header)
+            if let same = known?.header(of: parts.header) {
+                header = same
+                isNew = false
+            } else {
+                header = try TokenHeader(parts.header)
+                isNew = true
+            }
         } catch {
             throw .refused(error)
         }
@@ -59,7 +71,9 @@ final class KeyRing: Sendable {
             byFetchedKey = isFetched
         }
         guard let payload = Base64URL.decode(parts.payload) else { throw .refused(.format(.encoding)) }
-        return Signed(algorithm: header.algorithm, payload: payload, byFetchedKey: byFetchedKey)
+        return Signed(
+            algorithm: header.algorithm, payload: payload,
+            newHeader: isNew ? KnownHeader(text: parts.header, parsed: header) : nil, byFetchedKey: byFetchedKey)
     }
 
     /// Every shared secret is tried, whatever `kid` says: Supabase's own HS256 tokens carry a `kid` that names no file
@@ -69,7 +83,7 @@ final class KeyRing: Sendable {
             for secret in configuration.secrets where secret.isValid(signature, for: signed) { return true }
             guard let keyID else { return false }
             for key in configuration.keys {
-                guard case .hs256(let secret, _) = key.material, key.keyID == keyID else { continue }
+                guard case .hs256(let secret, _) = key.material, key.keyID.isExactly(keyID) else { continue }
                 if secret.isValid(signature, for: signed) { return true }
             }
             return false
@@ -83,7 +97,7 @@ final class KeyRing: Sendable {
         for (keys, isFetched) in [(configuration.keys, false), (fresh ? fetched : [], true)] {
             for key in keys where key.algorithm == header.algorithm {
                 if let keyID = header.keyID {
-                    if key.keyID == keyID { return (key, isFetched) }
+                    if key.keyID.isExactly(keyID) { return (key, isFetched) }
                 } else if let found = only {
                     if found.0.isSame(as: key) { continue }
                     throw .refused(.token(header.algorithm, .ambiguousKey))

@@ -15,14 +15,14 @@ struct TokenHeader: Equatable {
         do throws(JSONError) {
             json = try JSON.parse(bytes)
         } catch {
-            throw .format((error.code == .duplicateName) ? .duplicateMember : .header)
+            throw .format(error.code == .duplicateName ? .duplicateMember : .header)
         }
         try self.init(json)
     }
 
     private init(_ json: JSON) throws(AuthRefusal) {
         guard json.object != nil else { throw .format(.header) }
-        guard let name = json["alg"]?.string, let algorithm = TokenAlgorithm(rawValue: name) else {
+        guard let name = json["alg"]?.string, let algorithm = TokenAlgorithm(exactly: name) else {
             throw .algorithm(json["alg"]?.string)
         }
         // RFC 7515 4.1.11: nothing critical is understood here. RFC 7797 7: `b64` must not be used with a JWT.
@@ -34,5 +34,20 @@ struct TokenHeader: Equatable {
         if keyID != nil, keyID?.string == nil { throw .format(.header) }
         self.algorithm = algorithm
         self.keyID = keyID?.string
+    }
+}
+
+/// The header of the last token that was verified. All tokens of one issuer share theirs, so it is seldom read twice.
+final class KnownHeader: Sendable {
+    private let text: [UInt8]
+    private let parsed: TokenHeader
+
+    init(text: UnsafeRawBufferPointer, parsed: TokenHeader) {
+        self.text = Array(text)
+        self.parsed = parsed
+    }
+
+    func header(of other: UnsafeRawBufferPointer) -> TokenHeader? {
+        text.withUnsafeBytes { ConstantTime.equal($0, other) } ? parsed : nil
     }
 }

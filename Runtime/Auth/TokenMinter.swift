@@ -63,25 +63,26 @@ package struct TokenMinter: Sendable {
     }
 
     package func mint(_ content: Content) throws(Problem) -> String {
-        var members: [(String, JSON)] = []
-        if let issuer = content.issuer { members.append(("iss", .string(issuer))) }
-        if let subject = content.subject { members.append(("sub", .string(subject))) }
+        var claims = JSON.Object()
+        if let issuer = content.issuer { claims["iss"] = .string(issuer) }
+        if let subject = content.subject { claims["sub"] = .string(subject) }
         if let only = content.audience.first {
-            let many = content.audience.count > 1
-            members.append(("aud", many ? .array(content.audience.map { .string($0) }) : .string(only)))
+            claims["aud"] = content.audience.count > 1 ? .array(content.audience.map { .string($0) }) : .string(only)
         }
-        if let role = content.role { members.append(("role", .string(role))) }
-        if let sessionID = content.sessionID { members.append(("session_id", .string(sessionID))) }
-        if let issuedAt = content.issuedAt { members.append(("iat", JSON(issuedAt))) }
-        if let notBefore = content.notBefore { members.append(("nbf", JSON(notBefore))) }
-        members.append(("exp", JSON(content.expiresAt)))
+        if let role = content.role { claims["role"] = .string(role) }
+        if let sessionID = content.sessionID { claims["session_id"] = .string(sessionID) }
+        if let issuedAt = content.issuedAt { claims["iat"] = JSON(issuedAt) }
+        if let notBefore = content.notBefore { claims["nbf"] = JSON(notBefore) }
+        claims["exp"] = JSON(content.expiresAt)
         for (name, value) in content.extra {
-            guard !members.contains(where: { $0.0 == name }) else { throw .duplicateClaim(name) }
-            members.append((name, value))
+            guard claims[name] == nil else { throw .duplicateClaim(name) }
+            claims[name] = value
         }
-        var header: [(String, JSON)] = [("alg", .string(signer.algorithm.rawValue)), ("typ", .string("JWT"))]
-        if let keyID { header.append(("kid", .string(keyID))) }
-        let token = try sign(header: JSON(members: header).bytes, payload: JSON(members: members).bytes)
+        var header = JSON.Object()
+        header["alg"] = .string(signer.algorithm.rawValue)
+        header["typ"] = .string("JWT")
+        if let keyID { header["kid"] = .string(keyID) }
+        let token = try sign(header: JSON.object(header).bytes, payload: JSON.object(claims).bytes)
         guard token.utf8.count <= CompactToken.maximumBytes else { throw .tooLong }
         return token
     }

@@ -23,40 +23,38 @@ package enum Base64URL {
     /// - Returns: the number of bytes written; nil when the text is not canonical or `room` is too small.
     package static func decode(_ text: UnsafeRawBufferPointer, into room: UnsafeMutableRawBufferPointer) -> Int? {
         guard let total = decodedCount(text.count), room.count >= total else { return nil }
-        return values.withUnsafeBufferPointer { values -> Int? in
+        guard let input = text.baseAddress?.assumingMemoryBound(to: UInt8.self), let output = room.baseAddress else {
+            return total
+        }
+        return values.withUnsafeBufferPointer { table -> Int? in
+            guard let values = table.baseAddress else { return nil }
+            // Every value above 63 leaves a high bit here, looked at once at the end.
             var seen: UInt8 = 0
             var read = 0
             var written = 0
             let whole = text.count & ~3
             while read < whole {
-                let a = values[Int(text[read])]
-                let b = values[Int(text[read &+ 1])]
-                let c = values[Int(text[read &+ 2])]
-                let d = values[Int(text[read &+ 3])]
+                let a = values[Int(input[read])]
+                let b = values[Int(input[read &+ 1])]
+                let c = values[Int(input[read &+ 2])]
+                let d = values[Int(input[read &+ 3])]
                 seen |= a | b | c | d
-                room[written] = a &<< 2 | b &>> 4
-                room[written &+ 1] = b &<< 4 | c &>> 2
-                room[written &+ 2] = c &<< 6 | d
+                output.storeBytes(of: a &<< 2 | b &>> 4, toByteOffset: written, as: UInt8.self)
+                output.storeBytes(of: b &<< 4 | c &>> 2, toByteOffset: written &+ 1, as: UInt8.self)
+                output.storeBytes(of: c &<< 6 | d, toByteOffset: written &+ 2, as: UInt8.self)
                 read &+= 4
                 written &+= 3
             }
-            switch text.count &- whole {
-            case 2:
-                let a = values[Int(text[read])]
-                let b = values[Int(text[read &+ 1])]
-                seen |= a | b
-                guard b & 0x0f == 0 else { return nil }
-                room[written] = a &<< 2 | b &>> 4
-            case 3:
-                let a = values[Int(text[read])]
-                let b = values[Int(text[read &+ 1])]
-                let c = values[Int(text[read &+ 2])]
+            // The last one or two bytes; their unused low bits must be zero.
+            let rest = text.count &- whole
+            if rest > 1 {
+                let a = values[Int(input[read])]
+                let b = values[Int(input[read &+ 1])]
+                let c = rest == 3 ? values[Int(input[read &+ 2])] : 0
                 seen |= a | b | c
-                guard c & 0x03 == 0 else { return nil }
-                room[written] = a &<< 2 | b &>> 4
-                room[written &+ 1] = b &<< 4 | c &>> 2
-            default:
-                break
+                guard (rest == 3 ? c & 0x03 : b & 0x0f) == 0 else { return nil }
+                output.storeBytes(of: a &<< 2 | b &>> 4, toByteOffset: written, as: UInt8.self)
+                if rest == 3 { output.storeBytes(of: b &<< 4 | c &>> 2, toByteOffset: written &+ 1, as: UInt8.self) }
             }
             return seen < 64 ? total : nil
         }

@@ -33,6 +33,10 @@ struct AuthSetup {
                 throw ConfigurationProblem("SUPABASE_JWKS", "is no key set (\(error.rawValue)); it looks like {\"keys\":[…]}")
             }
         }
+        if let jwks, jwks.symmetricCount > 0 {
+            notes.append("SUPABASE_JWKS holds a symmetric key, which is not used: a key set is public; set JWT_SECRET instead")
+        }
+        if let set = jwks, set.count == set.symmetricCount { jwks = nil }
         if hs256.isEmpty, jwks == nil, host.auth.jwksURL == nil, isLocal {
             hs256 = [SecretBytes(Array(AuthSetup.demoSecret.utf8))]
             notes.append(
@@ -42,8 +46,7 @@ struct AuthSetup {
         }
         do throws(AuthConfigurationError) {
             configuration = try AuthConfiguration(
-                hs256Secrets: hs256, jwks: jwks, symmetricKeysInJWKS: jwks.map { $0.symmetricCount > 0 } ?? false,
-                jwksURL: host.auth.jwksURL, issuer: host.auth.issuer, audience: host.auth.audience,
+                hs256Secrets: hs256, jwks: jwks, jwksURL: host.auth.jwksURL, issuer: host.auth.issuer, audience: host.auth.audience,
                 leewaySeconds: host.auth.leewaySeconds,
                 publishableKeys: try AuthSetup.keys(secret("SUPABASE_PUBLISHABLE_KEYS"), secret("SUPABASE_PUBLISHABLE_KEY")),
                 secretKeys: try AuthSetup.keys(secret("SUPABASE_SECRET_KEYS"), secret("SUPABASE_SECRET_KEY")),

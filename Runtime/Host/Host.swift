@@ -55,7 +55,10 @@ package final class Host: Sendable {
         try HostChecks.listeners(configuration)
         try HostChecks.names(functions)
 
-        let store = try SecretStore(configuration.secrets.sources)
+        let store: SecretStore
+        do throws(SecretProblem) { store = try SecretStore(configuration.secrets.sources) } catch {
+            throw ConfigurationProblem("secrets", error.message)
+        }
         secrets = store
         for warning in store.warnings { log.warning("\(warning)") }
         let auth = try AuthSetup(configuration, secrets: store.current)

@@ -251,6 +251,8 @@ extension ConnectionHandler {
     func abort() {
         guard let exchange = current else { return }
         exchange.onClientGone = nil
+        // What was written goes out, so that the client sees a begun answer that ends too early, and not none at all.
+        if needsFlush { flush() }
         cut()
     }
 

@@ -58,7 +58,7 @@ let package = Package(
         room("SwiftletAuth", "Auth", ["SwiftletCrypto", "SwiftletJSON"]),
         room("SwiftletEgress", "Egress", ["SwiftletNet", "CCurl", "CZlib", httpTypes]),
         room("SwiftletTelemetry", "Telemetry", [logging, metrics]),
-        room("SwiftletServer", "Server", ["SwiftletHTTP", nioCore, nioPosix]),
+        room("SwiftletServer", "Server", ["SwiftletHTTP", "CLinux", nioCore, nioPosix]),
 
         // Where they meet.
         room(

@@ -118,19 +118,21 @@ package final class EgressClient: Sendable {
         guard request.maxResponseBytes >= 0, request.method != .connect, request.method != .trace else {
             throw EgressError(.invalidRequest, host: url.hostname)
         }
-        let relay = Relay()
+        var relay: Relay?
         var pipe: UploadPipe?
         var pump: Task<Void, Never>?
         if case .stream(let length, let next) = request.body {
             guard (length ?? 0) >= 0 else { throw EgressError(.invalidRequest, host: url.hostname) }
-            let made = UploadPipe(length: length) { relay.wake() }
+            let link = Relay()
+            let made = UploadPipe(length: length) { link.wake() }
+            relay = link
             pipe = made
             pump = Task { await made.pump(next) }
         }
         let transfer = Transfer(
             request: request, url: url, grant: grant, totalDeadline: totalDeadline, now: monotonicNow(), loop: loop,
             upload: pipe)
-        relay.connect(loop, transfer)
+        relay?.connect(loop, transfer)
         let body = EgressBody(transfer: transfer, loop: loop, pump: pump)
         loop.send(.start(transfer))
         let result = await withTaskCancellationHandler {

@@ -1,6 +1,5 @@
 package import HTTPTypes
 package import SwiftletNet
-import Synchronization
 
 /// The head of an answer, and its body still to be read.
 package struct EgressResponse: Sendable {
@@ -40,7 +39,7 @@ package final class EgressBody: AsyncSequence, Sendable {
     private let transfer: Transfer
     private let loop: TransferLoop
     private let pump: Task<Void, Never>?
-    private let decoder = Mutex(Decoder())
+    private let decoder = Guarded(Decoder())
 
     init(transfer: Transfer, loop: TransferLoop, pump: Task<Void, Never>?) {
         self.transfer = transfer

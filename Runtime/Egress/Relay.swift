@@ -1,5 +1,3 @@
-import Synchronization
-
 /// Lets an upload wake its transfer, which is made after it.
 final class Relay: Sendable {
     private struct Target {
@@ -7,7 +5,7 @@ final class Relay: Sendable {
         weak var transfer: Transfer?
     }
 
-    private let target = Mutex(Target())
+    private let target = Guarded(Target())
 
     func connect(_ loop: TransferLoop, _ transfer: Transfer) {
         target.withLock {

@@ -1,5 +1,3 @@
-import Synchronization
-
 /// Where the transfer thread and the task that reads meet: one head, then a bounded queue of raw body pieces.
 final class ResponseChannel: Sendable {
     private struct State {
@@ -13,7 +11,7 @@ final class ResponseChannel: Sendable {
         var pieceWaiter: CheckedContinuation<Result<[UInt8]?, EgressError>, Never>?
     }
 
-    private let state = Mutex(State())
+    private let state = Guarded(State())
 
     // MARK: Written by the transfer thread
 
@@ -58,8 +56,10 @@ final class ResponseChannel: Sendable {
     func finish(_ result: Result<Void, EgressError>) {
         let (head, piece) = state.withLock { state in
             guard state.end == nil else {
-                return (nil as CheckedContinuation<Result<ResponseHead, EgressError>, Never>?,
-                    nil as CheckedContinuation<Result<[UInt8]?, EgressError>, Never>?)
+                return (
+                    nil as CheckedContinuation<Result<ResponseHead, EgressError>, Never>?,
+                    nil as CheckedContinuation<Result<[UInt8]?, EgressError>, Never>?
+                )
             }
             state.end = result
             if case .failure(let error) = result {

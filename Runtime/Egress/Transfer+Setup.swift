@@ -162,7 +162,7 @@ private func readyCallback(
 ) -> Int32 {
     guard let transfer = transfer(context), let peer else { return CURL_PREREQFUNC_ABORT }
     let text = UnsafeRawBufferPointer(start: peer, count: strlen(peer))
-    let address = transfer.loop.judgedPeer(IPAddress(bytes: text), port: peerPort, of: transfer)
+    let address = transfer.loop.judgedPeer(IPAddress(bytes: text), of: transfer)
     return transfer.ready(peer: address) ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT
 }
 

@@ -1,7 +1,6 @@
 import CCurl
 import Glibc
 import SwiftletNet
-import Synchronization
 
 /// The one thread that drives curl. Others reach it through a locked queue and a wake-up.
 final class TransferLoop: @unchecked Sendable {
@@ -22,22 +21,17 @@ final class TransferLoop: @unchecked Sendable {
 
     private let options: EgressClient.Options
     private let multi: UnsafeMutableRawPointer
-    private let inbox = Mutex(Inbox())
+    private let inbox = Guarded(Inbox())
 
     // Of the transfer thread:
     private var transfers: [ObjectIdentifier: Transfer] = [:]
     private var idleSlots: [EasySlot] = []
     /// Which address last answered for a host: tried first, so that names with turning answers keep their connection.
     private var lastGood: [String: IPAddress] = [:]
-    private var detoured: [Detour: IPAddress] = [:]
+    private var detourTargets: Set<IPAddress> = []
     private var isStopping = false
     private var stopWaiters: [@Sendable () -> Void] = []
     private var hasStarted = false
-
-    private struct Detour: Hashable {
-        var address: IPAddress
-        var port: UInt16
-    }
 
     private static let maxIdleSlots = 64
     private static let maxRemembered = 1_024
@@ -325,12 +319,12 @@ final class TransferLoop: @unchecked Sendable {
         else { return }
         name.pointee.sin_port = target.port.bigEndian
         name.pointee.sin_addr.s_addr = UInt32(truncatingIfNeeded: target.address.low).bigEndian
-        detoured[Detour(address: target.address, port: target.port)] = judged
+        detourTargets.insert(target.address)
     }
 
     /// The address that stands for a peer: the peer itself, or the one a detour replaced.
-    func judgedPeer(_ peer: IPAddress?, port: Int32, of transfer: Transfer) -> IPAddress? {
-        guard options.detour != nil, let peer, let port = UInt16(exactly: port) else { return peer }
-        return detoured[Detour(address: peer, port: port)] ?? peer
+    func judgedPeer(_ peer: IPAddress?, of transfer: Transfer) -> IPAddress? {
+        guard options.detour != nil, let peer, detourTargets.contains(peer) else { return peer }
+        return transfer.triedAddress ?? peer
     }
 }

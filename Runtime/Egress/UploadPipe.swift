@@ -1,5 +1,3 @@
-import Synchronization
-
 /// Hands a streamed request body from the task that makes it to the transfer thread, one piece at a time.
 final class UploadPipe: Sendable {
     enum Reading {
@@ -21,7 +19,7 @@ final class UploadPipe: Sendable {
         var writer: CheckedContinuation<Bool, Never>?
     }
 
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     private let length: Int?
     private let wake: @Sendable () -> Void
 

@@ -68,6 +68,38 @@ package struct EncodedFields: Sendable, Hashable {
         bytes.append(contentsOf: other.bytes)
     }
 
+    // MARK: Fields of the host's own
+
+    /// Room for about this many bytes, so that building up does not copy.
+    package mutating func reserve(_ count: Int) { bytes.reserveCapacity(count) }
+
+    /// Adds a field whose name and value the host wrote itself, of plain characters: nothing is looked at.
+    package mutating func appendOwn(_ name: StaticString, _ value: StaticString) {
+        append(name)
+        bytes.append(0x3A)
+        bytes.append(0x20)
+        append(value)
+        bytes.append(0x0D)
+        bytes.append(0x0A)
+    }
+
+    /// The same for a value that `write` appends.
+    package mutating func appendOwn(_ name: StaticString, _ write: (inout [UInt8]) -> Void) {
+        append(name)
+        bytes.append(0x3A)
+        bytes.append(0x20)
+        write(&bytes)
+        bytes.append(0x0D)
+        bytes.append(0x0A)
+    }
+
+    /// Adds a block that was made before and is small.
+    package mutating func appendOwn(_ block: EncodedFields) { bytes.append(contentsOf: block.bytes) }
+
+    private mutating func append(_ text: StaticString) {
+        bytes.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+
     private static func isReserved(_ name: UnsafeRawBufferPointer) -> Bool {
         switch name.count {
         case 4: name.equalsLowercase("date")

@@ -10,11 +10,9 @@ struct Dresser {
     private var own: [String] = []
 
     init(requestID: RequestID) {
-        var id: [UInt8] = []
-        id.reserveCapacity(64)
-        requestID.append(to: &id)
-        add("x-request-id".utf8, id)
-        add("sb-request-id".utf8, id)
+        encoded.reserve(768)
+        encoded.appendOwn("x-request-id") { requestID.append(to: &$0) }
+        encoded.appendOwn("sb-request-id") { requestID.append(to: &$0) }
     }
 
     /// The fields a function wrote. Those that describe the connection are the server's and are dropped; CORS fields too, unless the
@@ -29,10 +27,10 @@ struct Dresser {
         if let mediaType, !own.contains("content-type") { add("content-type", mediaType) }
     }
 
-    func has(_ name: String) -> Bool { own.contains(name) }
+    func has(_ name: String) -> Bool { !own.isEmpty && own.contains(name) }
 
     mutating func add(_ name: StaticString, _ value: StaticString) {
-        add(UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount), UnsafeBufferPointer(start: value.utf8Start, count: value.utf8CodeUnitCount))
+        encoded.appendOwn(name, value)
     }
 
     mutating func add(_ name: String, _ value: String) { add(name.utf8, value.utf8) }
@@ -43,16 +41,15 @@ struct Dresser {
     }
 
     mutating func add(_ block: EncodedFields) {
-        do { try encoded.append(block) } catch { assertionFailure("the host's own fields do not fit: \(error)") }
+        encoded.appendOwn(block)
     }
 
     /// What the caller has left of its limit.
     mutating func add(_ limit: CallerLimit, _ decision: LimitDecision) {
         add(limit.policyField)
-        var value: [UInt8] = []
-        value.reserveCapacity(48)
-        RateLimitHeaders.append(remaining: decision.remaining, reset: decision.allowed ? decision.resetAfter : decision.retryAfter, to: &value)
-        add("ratelimit".utf8, value)
+        encoded.appendOwn("ratelimit") {
+            RateLimitHeaders.append(remaining: decision.remaining, reset: decision.allowed ? decision.resetAfter : decision.retryAfter, to: &$0)
+        }
     }
 
     /// Fields of an error, which may come from a function: what cannot be sent is dropped.

@@ -9,6 +9,10 @@ package final class FunctionSlot: Sendable {
     package let name: FunctionName
     package let policy: Policy
     package let requirement: CallerRequirement
+    // Parts of the policy that every request asks for, beside it so that nothing large is copied.
+    let body: BodyRule
+    let keys: KeyRule
+    let speaksHostCORS: Bool
     package let invoker: any Invoker
     package let gate: Gate
     /// The policy's limit as the limiter takes it; `nil` for no limit.
@@ -30,6 +34,9 @@ package final class FunctionSlot: Sendable {
         name = registration.name
         policy = registration.policy
         requirement = registration.requirement
+        body = policy.body
+        keys = policy.keys
+        speaksHostCORS = policy.cors == .host
         self.invoker = invoker
         gate = Gate(limit: policy.concurrency)
         self.limit = limit

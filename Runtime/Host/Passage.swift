@@ -82,7 +82,7 @@ final class Passage: InvocationReply, @unchecked Sendable {
 
     /// Reads the body as the policy wants it, then goes on; refuses what cannot be read.
     func readBody(then proceed: @escaping (Passage, FunctionBody) -> Void) {
-        let rule = slot.policy.body
+        let rule = slot.body
         if case .stream(let limit) = rule {
             return proceed(self, .stream(BodyStream(ExchangeBody(exchange, limit: limit.bytes))))
         }
@@ -99,7 +99,7 @@ final class Passage: InvocationReply, @unchecked Sendable {
     private func bodyFailed(_ failure: BodyFailure) {
         switch failure {
         case .clientGone: closeRecord(clientGone: true)
-        default: refuse(HTTPError(failure, limit: slot.policy.body.limit))
+        default: refuse(HTTPError(failure, limit: slot.body.limit))
         }
     }
 
@@ -237,7 +237,7 @@ final class Passage: InvocationReply, @unchecked Sendable {
         var dresser = Dresser(requestID: requestID)
         do throws(FieldProblem) {
             if let fields = response.fields {
-                try dresser.add(fields, keepsCORS: slot.policy.cors == .function, mediaType: response.mediaType)
+                try dresser.add(fields, keepsCORS: !slot.speaksHostCORS, mediaType: response.mediaType)
             } else if let mediaType = response.mediaType {
                 dresser.add("content-type", mediaType)
             }
@@ -253,7 +253,7 @@ final class Passage: InvocationReply, @unchecked Sendable {
         }
         if isAuthenticated, !dresser.has("cache-control") { dresser.add("cache-control", "no-store") }
         if !dresser.has("x-content-type-options") { dresser.add("x-content-type-options", "nosniff") }
-        if slot.policy.cors == .host { dresser.add(host.corsFields(for: origin)) }
+        if slot.speaksHostCORS { dresser.add(host.corsFields(for: origin)) }
         addLimits(to: &dresser)
         return dresser.encoded
     }

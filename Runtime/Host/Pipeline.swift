@@ -24,7 +24,7 @@ extension Host: ExchangeHandler {
         do throws(HTTPError) {
             try admitCaller(passage, limiterKey)  //                                      7  one bucket per function and caller
             try passage.slot.checkBoot()
-            try BodyCheck.admit(passage.exchange.head, rule: passage.slot.policy.body)  // 8  before a byte of it is read
+            try BodyCheck.admit(passage.exchange.head, rule: passage.slot.body)        // 8  before a byte of it is read
         } catch {
             return passage.refuse(error)
         }
@@ -68,7 +68,7 @@ extension Host {
             passage.answerPreflight(methods: [])
             return true
         }
-        if head.method == .options, slot.policy.cors == .host {
+        if head.method == .options, slot.speaksHostCORS {
             passage.answerPreflight(methods: slot.policy.methods)
             return true
         }
@@ -86,7 +86,7 @@ extension Host {
         guard slot.requirement != .none else {
             return serve(passage, as: .anonymous, limiterKey: .address(passage.client.address))
         }
-        switch credentials.read(passage.exchange.head, keys: slot.policy.keys, now: instant) {
+        switch credentials.read(passage.exchange.head, keys: slot.keys, now: instant) {
         case .identity(let identity, let key, let subjectHash):
             passage.identified(as: identity, subjectHash: subjectHash)
             serve(passage, as: identity, limiterKey: key ?? .address(passage.client.address))

@@ -101,6 +101,4 @@ package enum AddressTable {
         }
     }
 
-
-
 }

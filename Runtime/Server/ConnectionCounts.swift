@@ -1,6 +1,6 @@
+import NIOConcurrencyHelpers
 import NIOCore
 import SwiftletHTTP
-import Synchronization
 
 /// How many connections are open, in all and for each client. Shared by all loops; taken at accept and at close only.
 final class ConnectionCounts: Sendable {
@@ -14,7 +14,7 @@ final class ConnectionCounts: Sendable {
         var emptied: (@Sendable () -> Void)?
     }
 
-    private let state = Mutex(State())
+    private let state = NIOLockedValueBox(State())
     private let limit: Int
     private let addressLimit: Int
 
@@ -23,19 +23,19 @@ final class ConnectionCounts: Sendable {
         self.addressLimit = max(1, addressLimit)
     }
 
-    var isFull: Bool { state.withLock { $0.open >= limit } }
+    var isFull: Bool { state.withLockedValue { $0.open >= limit } }
 
-    var snapshot: (open: Int, accepted: Int, refused: Int) { state.withLock { ($0.open, $0.accepted, $0.refused) } }
+    var snapshot: (open: Int, accepted: Int, refused: Int) { state.withLockedValue { ($0.open, $0.accepted, $0.refused) } }
 
     func opened() {
-        state.withLock {
+        state.withLockedValue {
             $0.open += 1
             $0.accepted += 1
         }
     }
 
     func closed() {
-        let (resumed, emptied) = state.withLock { state -> ([@Sendable () -> Void], (@Sendable () -> Void)?) in
+        let (resumed, emptied) = state.withLockedValue { state -> ([@Sendable () -> Void], (@Sendable () -> Void)?) in
             state.open -= 1
             var resumed: [@Sendable () -> Void] = []
             if state.open < limit { swap(&resumed, &state.held) }
@@ -49,7 +49,7 @@ final class ConnectionCounts: Sendable {
 
     /// Whether there is room; otherwise `resume` is kept and called once there is.
     func mayAccept(orResume resume: @escaping @Sendable () -> Void) -> Bool {
-        state.withLock {
+        state.withLockedValue {
             if $0.open < limit { return true }
             $0.held.append(resume)
             return false
@@ -58,7 +58,7 @@ final class ConnectionCounts: Sendable {
 
     /// Calls back once no connection is open.
     func whenEmpty(_ callback: @escaping @Sendable () -> Void) {
-        let now = state.withLock {
+        let now = state.withLockedValue {
             if $0.open <= 0 { return true }
             $0.emptied = callback
             return false
@@ -69,7 +69,7 @@ final class ConnectionCounts: Sendable {
     /// Counts one more connection of this client; false when it has too many.
     func take(_ address: PeerAddress) -> Bool {
         let key = address.limitKey
-        return state.withLock {
+        return state.withLockedValue {
             let count = $0.byAddress[key, default: 0]
             guard count < addressLimit else {
                 $0.refused += 1
@@ -82,13 +82,13 @@ final class ConnectionCounts: Sendable {
 
     func giveBack(_ address: PeerAddress) {
         let key = address.limitKey
-        state.withLock {
+        state.withLockedValue {
             let count = $0.byAddress[key, default: 0]
             $0.byAddress[key] = count > 1 ? count - 1 : nil
         }
     }
 
-    func countRefused() { state.withLock { $0.refused += 1 } }
+    func countRefused() { state.withLockedValue { $0.refused += 1 } }
 }
 
 /// Sits in a listening channel: counts what is accepted and stops accepting when the server is full.

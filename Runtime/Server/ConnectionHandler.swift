@@ -140,6 +140,7 @@ final class ConnectionHandler: ChannelDuplexHandler, @unchecked Sendable {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         isReading = true
         var buffer = unwrapInboundIn(data)
+        loop.bytesReceived &+= buffer.readableBytes
         switch phase {
         case .closed: return
         case .linger: return discard(buffer.readableBytes)

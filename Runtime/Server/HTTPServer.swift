@@ -1,7 +1,8 @@
+import Glibc
+import NIOConcurrencyHelpers
 package import NIOCore
 package import NIOPosix
 import SwiftletHTTP
-import Synchronization
 
 /// Listens, and hands what comes in to an `ExchangeHandler`.
 package final class HTTPServer: Sendable {
@@ -27,8 +28,9 @@ package final class HTTPServer: Sendable {
     private let ownsGroup: Bool
     private let loops: [LoopState]
     private let counts: ConnectionCounts
-    private let listeners = Mutex<[any Channel]>([])
-    private let socketPaths = Mutex<[String]>([])
+    private let listeners = NIOLockedValueBox<[any Channel]>([])
+    private let socketPaths = NIOLockedValueBox<[String]>([])
+    private let isEnding = NIOLockedValueBox(false)
 
     /// - Parameters:
     ///   - group: the event loops; nil makes `configuration.loops` of them.
@@ -45,7 +47,7 @@ package final class HTTPServer: Sendable {
         let group =
             group
             ?? MultiThreadedEventLoopGroup(
-                numberOfThreads: configuration.loops > 0 ? configuration.loops : System.coreCount
+                numberOfThreads: configuration.loops > 0 ? configuration.loops : Affinity.cores
             )
         self.group = group
         let counts = ConnectionCounts(
@@ -75,7 +77,7 @@ package final class HTTPServer: Sendable {
             var addresses: [SocketAddress] = []
             for address in configuration.addresses {
                 let channel = try await listen(on: address)
-                listeners.withLock { $0.append(channel) }
+                listeners.withLockedValue { $0.append(channel) }
                 if let bound = channel.localAddress { addresses.append(bound) }
             }
             return addresses
@@ -87,21 +89,27 @@ package final class HTTPServer: Sendable {
 
     private func listen(on address: ServerConfiguration.Address) async throws -> any Channel {
         do {
-            let bootstrap = makeBootstrap()
             switch address {
             case .tcp(let host, let port):
                 let ip = host == "localhost" ? "127.0.0.1" : host
-                return try await bootstrap.bind(to: SocketAddress(ipAddress: ip, port: port)).get()
+                return try await makeBootstrap().bind(to: SocketAddress(ipAddress: ip, port: port)).get()
             case .unix(let path):
                 let descriptor = try UnixSocket.bind(path: path, backlog: configuration.backlog)
-                socketPaths.withLock { $0.append(path) }
-                return try await bootstrap.withBoundSocket(descriptor).get()
+                socketPaths.withLockedValue { $0.append(path) }
+                return try await adopt(descriptor)
             case .descriptor(let descriptor):
-                return try await bootstrap.withBoundSocket(descriptor).get()
+                return try await adopt(descriptor)
             }
         } catch {
             throw StartFailure(address: address, reason: "\(error)")
         }
+    }
+
+    /// Serves a socket that is bound already. NIO listens on it with a backlog of its own, so ours is set after that.
+    private func adopt(_ descriptor: Int32) async throws -> any Channel {
+        let channel = try await makeBootstrap().withBoundSocket(descriptor).get()
+        Glibc.listen(descriptor, Int32(clamping: configuration.backlog))
+        return channel
     }
 
     private func makeBootstrap() -> ServerBootstrap {
@@ -137,15 +145,20 @@ package final class HTTPServer: Sendable {
     // MARK: Ending
 
     /// Stops accepting, closes what is idle, lets open exchanges finish with `Connection: close`, and cuts what is left
-    /// after `drain`. Calling it twice is harmless.
+    /// after `drain`. A second call does nothing, and does not wait for the first.
     package func shutdown(drain: Duration) async {
-        let channels = listeners.withLock { listeners in
+        let isFirst = isEnding.withLockedValue { isEnding in
+            defer { isEnding = true }
+            return !isEnding
+        }
+        guard isFirst else { return }
+        let channels = listeners.withLockedValue { listeners in
             let all = listeners
             listeners = []
             return all
         }
         for channel in channels { try? await channel.close().get() }
-        let paths = socketPaths.withLock { paths in
+        let paths = socketPaths.withLockedValue { paths in
             let all = paths
             paths = []
             return all
@@ -167,6 +180,13 @@ package final class HTTPServer: Sendable {
         counts.whenEmpty { done.succeed(()) }
         try? await done.futureResult.get()
         timeout.cancel()
+    }
+
+    /// All bytes that came in since the start, asked of every loop.
+    package func bytesReceived() async -> Int {
+        var total = 0
+        for loop in loops { total &+= (try? await loop.eventLoop.submit { loop.bytesReceived }.get()) ?? 0 }
+        return total
     }
 
     // MARK: For tests

@@ -23,6 +23,8 @@ final class LoopState: @unchecked Sendable {
     let emptyBuffer = ByteBuffer()
     private var connections: [ConnectionHandler] = []
     private(set) var isDraining = false
+    /// All bytes that came in on this loop.
+    var bytesReceived = 0
     private var sweeping: RepeatedTask?
 
     /// The settings in nanoseconds, worked out once.

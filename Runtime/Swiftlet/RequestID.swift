@@ -49,19 +49,28 @@ package struct RequestID: Sendable {
 
     private func write(_ buffer: UnsafeMutableRawBufferPointer) {
         var position = 0
-        for half in 0..<2 {
-            let half = half == 0 ? high : low
-            var shift: UInt64 = 60
-            for digit in 0..<16 {
-                if position == 8 || position == 13 || position == 18 || position == 23 {
-                    buffer[position] = UInt8(ascii: "-")
-                    position += 1
-                }
-                let nibble = UInt8(truncatingIfNeeded: half >> shift) & 15
-                buffer[position] = nibble < 10 ? nibble + UInt8(ascii: "0") : nibble - 10 + UInt8(ascii: "a")
-                position += 1
-                shift = digit == 15 ? 0 : shift - 4
+        func put(_ value: UInt64, from top: Int, digits: Int) {
+            var shift = UInt64(top)
+            for _ in 0..<digits {
+                let nibble = UInt8(truncatingIfNeeded: value &>> shift) & 15
+                // '0'…'9', then 'a'…'f': 39 lie between them.
+                buffer[position] = nibble &+ 0x30 &+ (nibble > 9 ? 39 : 0)
+                position &+= 1
+                shift = shift &- 4
             }
         }
+        func dash() {
+            buffer[position] = UInt8(ascii: "-")
+            position &+= 1
+        }
+        put(high, from: 60, digits: 8)
+        dash()
+        put(high, from: 28, digits: 4)
+        dash()
+        put(high, from: 12, digits: 4)
+        dash()
+        put(low, from: 60, digits: 4)
+        dash()
+        put(low, from: 44, digits: 12)
     }
 }

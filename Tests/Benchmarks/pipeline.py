@@ -1,0 +1,220 @@
+"""The pipeline against its peers, in one interleaved run: ratios, never absolute goals.
+
+Server on core 0, wrk on core 1, loopback, keep-alive; each server starts fresh for each visit, warms up for a second, then is measured.
+Ends with 1 when a bar is missed. Peers and method: ../shared/bench; SWIFTLET_SHARED names another place.
+"""
+
+import argparse
+import base64
+import hashlib
+import hmac
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SHARED = pathlib.Path(os.environ.get("SWIFTLET_SHARED", ROOT.parent / "shared"))
+SECRET = b"super-secret-jwt-token-with-at-least-32-characters-long"
+CLOCK = os.sysconf("SC_CLK_TCK")
+
+
+def b64(value):
+    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
+
+
+def token():
+    signed = b64(b'{"alg":"HS256","typ":"JWT"}') + "." + b64(json.dumps(
+        {"iss": "https://issuer.example/auth/v1", "sub": "6f1c1f0e-0000-4000-8000-00000000000a", "role": "authenticated",
+         "exp": int(time.time()) + 86400}).encode())
+    return signed + "." + b64(hmac.new(SECRET, signed.encode(), hashlib.sha256).digest())
+
+
+BODY = json.dumps({"prompt": "Write a friendly answer to the last message, please", "operation": "smartReply", "history": [
+    {"role": "me", "text": "Hi, how was your day?"}, {"role": "other", "text": "Quite good, thank you! Do you have time tomorrow?"}],
+    "options": {"tone": "friendly", "maxOptions": 3}}, separators=(",", ":"))
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+class Server:
+    def __init__(self, name, start, path, post):
+        self.name, self._start, self.path, self.post = name, start, path, post
+        self.rows = {}
+        self.starts, self.memory = [], {}
+
+    def launch(self, folder):
+        port = free_port()
+        arguments, environment = self._start(port, folder)
+        begun = time.monotonic()
+        process = subprocess.Popen(
+            ["taskset", "-c", "0", *arguments], env={**os.environ, **environment}, stdout=open(folder / "log", "wb"), stderr=subprocess.STDOUT,
+            cwd=folder)
+        request = (f"{'POST' if self.post else 'GET'} {self.path} HTTP/1.1\r\nHost: a\r\n" + (
+            f"Authorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n{BODY}" if self.post else "\r\n")).encode()
+        while True:
+            try:
+                with socket.create_connection(("127.0.0.1", port), timeout=2) as one:
+                    one.sendall(request)
+                    answer = one.recv(4096)
+                    assert answer.startswith(b"HTTP/1.1 200"), (self.name, answer[:300])
+                    break
+            except OSError:
+                assert process.poll() is None and time.monotonic() - begun < 10, (folder / "log").read_text()
+        self.starts.append((time.monotonic() - begun) * 1000)
+        return process, port
+
+    def visit(self, seconds, folder):
+        process, port = self.launch(folder)
+        try:
+            wrk(port, self, 64, 1)
+            for connections in (64, 512):
+                before = cpu(process.pid)
+                row = wrk(port, self, connections, seconds)
+                row["cpu_us"] = (cpu(process.pid) - before) / CLOCK * 1e6 / row["requests"]
+                self.rows.setdefault(connections, []).append(row)
+                self.memory.setdefault(connections, []).append(memory(process.pid))
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def median(self, connections, key):
+        return statistics.median(row[key] for row in self.rows[connections])
+
+
+def family(pid):
+    pids = [pid]
+    for one in pids:
+        try:
+            pids += map(int, pathlib.Path(f"/proc/{one}/task/{one}/children").read_text().split())
+        except OSError:
+            pass
+    return pids
+
+
+def cpu(pid):
+    total = 0
+    for one in family(pid):
+        fields = pathlib.Path(f"/proc/{one}/stat").read_text().rsplit(") ", 1)[1].split()
+        total += int(fields[11]) + int(fields[12])
+    return total
+
+
+def memory(pid):
+    total = 0
+    for one in family(pid):
+        text = pathlib.Path(f"/proc/{one}/status").read_text()
+        total += int(re.search(r"VmRSS:\s+(\d+)", text).group(1)) / 1024
+    return total
+
+
+def wrk(port, server, connections, seconds):
+    script = tempfile.NamedTemporaryFile("w", suffix=".lua", delete=False)
+    if server.post:
+        script.write(f'wrk.method="POST"\nwrk.body={json.dumps(BODY)}\nwrk.headers["Content-Type"]="application/json"\n'
+                     f'wrk.headers["Authorization"]="Bearer {TOKEN}"\n')
+    script.write('done=function(s,l,r) io.write(string.format("RESULT %d %d %d %f %f\\n",s.requests,s.errors.status,'
+                 's.errors.connect+s.errors.read+s.errors.write+s.errors.timeout,l:percentile(50)/1000,l:percentile(99)/1000)) end\n')
+    script.close()
+    done = subprocess.run(
+        ["taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", script.name, f"http://127.0.0.1:{port}{server.path}"],
+        capture_output=True, text=True, check=True)
+    os.unlink(script.name)
+    requests, bad, errors, p50, p99 = re.search(r"RESULT (\d+) (\d+) (\d+) ([\d.]+) ([\d.]+)", done.stdout).groups()
+    assert int(bad) == 0 and int(errors) == 0, (server.name, done.stdout)
+    return {"requests": int(requests), "rps": int(requests) / seconds, "p50": float(p50), "p99": float(p99)}
+
+
+TOKEN = token()
+DENO = shutil.which("deno") or str(ROOT / ".build" / "bench-venv" / "bin" / "deno")
+
+
+def swiftlet(port, folder):
+    program = os.environ.get("SWIFTLET_FIXTURES", str(ROOT / ".build" / "release" / "swiftlet-fixtures"))
+    return [program, "serve", "--port", str(port), "--admin-port", "none", "--address-limit", "none", "--log-format", "json",
+            "--max-connections-per-address", "4096", "--threads", "1"], {}
+
+
+def deno(cache):
+    def start(port, folder):
+        return [DENO, "run", "--allow-net", "--allow-env", str(SHARED / "bench/peers/echo.deno.js")], {
+            "PORT": str(port), **({"CACHE": "1"} if cache else {}), "DENO_DIR": str(folder), "NO_UPDATE_CHECK": "1", "DENO_NO_UPDATE_CHECK": "1"}
+
+    return start
+
+
+def nginx(port, folder):
+    text = (SHARED / "bench/peers/nginx.conf.in").read_text().replace("@PORT@", str(port)).replace("@W@", "1")
+    if os.getuid() == 0:
+        text = "user root;\n" + text
+    (folder / "nginx.conf").write_text(text)
+    return [shutil.which("nginx") or "/usr/sbin/nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")], {}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=6)
+    parser.add_argument("--only", help="servers to run, by part of their name, separated by commas; judges nothing")
+    options = parser.parse_args()
+    servers = [
+        Server("swiftlet echo", swiftlet, "/functions/v1/echo", True),
+        Server("deno echo", deno(False), "/functions/v1/echo", True),
+        Server("deno echo + cache", deno(True), "/functions/v1/echo", True),
+        Server("swiftlet health", swiftlet, "/functions/v1/health", False),
+        Server("nginx return 200", nginx, "/", False),
+    ]
+    if options.only:
+        servers = [one for one in servers if any(part in one.name for part in options.only.split(","))]
+    for round_number in range(options.rounds):
+        for server in servers:
+            print(f"round {round_number + 1}/{options.rounds}: {server.name}", file=sys.stderr)
+            with tempfile.TemporaryDirectory() as folder:
+                server.visit(options.seconds, pathlib.Path(folder))
+    print(f"{'server':20} {'c64 k/s (min-max)':>22} {'us/req':>7} {'p50':>6} {'p99':>6} {'c512 k/s':>9} {'p99':>6} {'RSS64':>6} {'RSS512':>6} {'start ms':>8}")
+    for one in servers:
+        rates = [row["rps"] / 1000 for row in one.rows[64]]
+        print(f"{one.name:20} {statistics.median(rates):8.1f} ({min(rates):.1f}-{max(rates):.1f})".ljust(43)
+              + f" {one.median(64, 'cpu_us'):7.1f} {one.median(64, 'p50'):6.2f} {one.median(64, 'p99'):6.2f} {one.median(512, 'rps') / 1000:9.1f}"
+              + f" {one.median(512, 'p99'):6.2f} {statistics.median(one.memory[64]):6.1f} {statistics.median(one.memory[512]):6.1f} {min(one.starts):8.1f}")
+    if options.only:
+        return 0
+    ours, plain, cached, health, front = servers
+    checks = [
+        ("requests/s against Deno verifying each token", ours.median(64, "rps") / plain.median(64, "rps"), ">=", 2.0),
+        ("requests/s against Deno with its cache", ours.median(64, "rps") / cached.median(64, "rps"), ">=", 1.0),
+        ("health requests/s against nginx", health.median(64, "rps") / front.median(64, "rps"), ">=", 0.6),
+        ("p99 at 64 against Deno with its cache", ours.median(64, "p99") / cached.median(64, "p99"), "<=", 1.0),
+        ("p99 at 512 against Deno with its cache", ours.median(512, "p99") / cached.median(512, "p99"), "<=", 1.0),
+        ("resident MiB at 512 connections", statistics.median(ours.memory[512]), "<=", 40.0),
+        ("resident memory at 512 against Deno with its cache", statistics.median(ours.memory[512]) / statistics.median(cached.memory[512]), "<=", 1.0),
+        ("start to first 200, ms", min(ours.starts), "<=", 50.0),
+    ]
+    print()
+    missed = 0
+    for name, value, sign, bar in checks:
+        good = value >= bar if sign == ">=" else value <= bar
+        missed += not good
+        print(f"{'ok  ' if good else 'MISS'} {name}: {value:.2f} (bar {sign} {bar})")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+
+    sys.exit(main())

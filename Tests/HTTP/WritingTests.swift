@@ -1,0 +1,116 @@
+import Foundation
+import SwiftletHTTP
+import Testing
+
+@Suite struct `Writing heads` {
+    private func write(
+        _ status: Int, _ framing: ResponseHeadEncoder.Framing, _ connection: ResponseHeadEncoder.Connection = .implied,
+        _ fields: EncodedFields = EncodedFields()
+    ) -> String {
+        var output = [UInt8](repeating: 0, count: ResponseHeadEncoder.maximumSize(fieldsSize: fields.bytes.count))
+        let count = output.withUnsafeMutableBytes { output in
+            HTTPDate.line(unixSeconds: 784_111_777).withUnsafeBytes { date in
+                fields.bytes.withUnsafeBytes {
+                    ResponseHeadEncoder.write(
+                        status: status, date: date, framing: framing, connection: connection, fields: $0, into: output
+                    )
+                }
+            }
+        }
+        return String(decoding: output[..<count], as: UTF8.self)
+    }
+
+    @Test func `a head is status, date, framing, connection, fields`() throws {
+        var fields = EncodedFields()
+        try fields.append("Content-Type", "application/json")
+        try fields.append("X-A", "1")
+        #expect(
+            write(200, .length(1234567890), .close, fields)
+                == "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 1234567890\r\nConnection: close\r\n"
+                + "Content-Type: application/json\r\nX-A: 1\r\n\r\n"
+        )
+        #expect(write(404, .chunked).contains("404 Not Found\r\n"))
+        #expect(write(404, .chunked).hasSuffix("Transfer-Encoding: chunked\r\n\r\n"))
+        #expect(write(546, .none).hasPrefix("HTTP/1.1 546 \r\n"))
+        #expect(write(999, .length(0)).hasPrefix("HTTP/1.1 500 "))
+        #expect(write(-1, .length(-1)).contains("Content-Length: 0\r\n"))
+    }
+
+    @Test func `nothing is written into too little room`() {
+        var output = [UInt8](repeating: 7, count: 10)
+        let empty = UnsafeRawBufferPointer(start: nil, count: 0)
+        let count = output.withUnsafeMutableBytes {
+            ResponseHeadEncoder.write(status: 200, date: empty, framing: .none, connection: .implied, fields: empty, into: $0)
+        }
+        #expect(count == 0)
+        #expect(output == [UInt8](repeating: 7, count: 10))
+    }
+
+    @Test func `every status line fits the room that is asked for`() {
+        for status in 0...1000 { #expect(write(status, .length(.max), .keepAlive).hasSuffix("\r\n\r\n")) }
+    }
+
+    @Test(arguments: ["", "a b", "a\r\nb", "a:", "a\0", "é", "a\t", "a\n"])
+    func `a bad name is never written`(name: String) {
+        var fields = EncodedFields()
+        #expect(throws: EncodedFields.Fault.invalidName) { try fields.append(name, "x") }
+        #expect(fields.isEmpty)
+    }
+
+    @Test(arguments: ["a\r\nSet-Cookie: x", "a\rb", "a\nb", "a\0b", "a\u{7F}", "\u{1B}[31m", "\r\n"])
+    func `a bad value is never written`(value: String) {
+        var fields = EncodedFields()
+        #expect(throws: EncodedFields.Fault.invalidValue) { try fields.append("X", value) }
+        #expect(fields.isEmpty)
+    }
+
+    @Test(arguments: ["Content-Length", "TRANSFER-ENCODING", "connection", "Keep-Alive", "Date", "Trailer", "Upgrade"])
+    func `a field of the server is reserved`(name: String) {
+        var fields = EncodedFields()
+        #expect(throws: EncodedFields.Fault.reserved) { try fields.append(name, "1") }
+    }
+
+    @Test func `fields are bounded, and a fault leaves what was there`() throws {
+        var fields = EncodedFields()
+        try fields.append("A", "1")
+        #expect(throws: EncodedFields.Fault.tooLong) { try fields.append("B", String(repeating: "x", count: 70_000)) }
+        #expect(throws: EncodedFields.Fault.invalidValue) { try fields.append("B", "\n") }
+        #expect(fields.bytes == Array("A: 1\r\n".utf8))
+        let copy = fields
+        try fields.append(copy)
+        #expect(fields.bytes == Array("A: 1\r\nA: 1\r\n".utf8))
+    }
+
+    @Test func `collected fields are checked when they are encoded`() throws {
+        var fields = HeaderFields()
+        fields.append("X-A", "é")
+        #expect(try EncodedFields(fields).bytes == Array("X-A: é\r\n".utf8))
+        fields.append("X-B", "1\r\n2")
+        #expect(throws: EncodedFields.Fault.invalidValue) { try EncodedFields(fields) }
+        #expect(fields.string("x-a") == "é")
+    }
+}
+
+@Suite struct `Writing dates` {
+    @Test func `known dates`() {
+        #expect(HTTPDate.text(unixSeconds: 0) == "Thu, 01 Jan 1970 00:00:00 GMT")
+        #expect(HTTPDate.text(unixSeconds: 784_111_777) == "Sun, 06 Nov 1994 08:49:37 GMT")
+        #expect(HTTPDate.text(unixSeconds: 951_782_400) == "Tue, 29 Feb 2000 00:00:00 GMT")
+        #expect(HTTPDate.text(unixSeconds: 4_107_542_399) == "Sun, 28 Feb 2100 23:59:59 GMT")
+        #expect(HTTPDate.text(unixSeconds: -5) == "Thu, 01 Jan 1970 00:00:00 GMT")
+        #expect(HTTPDate.text(unixSeconds: .max) == "Fri, 31 Dec 9999 23:59:59 GMT")
+        #expect(HTTPDate.line(unixSeconds: 0).count == HTTPDate.lineLength)
+    }
+
+    @Test func `dates agree with the formatter of the system`() {
+        let formatter = DateFormatter()
+        formatter.locale = Locale(identifier: "en_US_POSIX")
+        formatter.timeZone = TimeZone(identifier: "GMT")
+        formatter.dateFormat = "EEE, dd MMM yyyy HH:mm:ss 'GMT'"
+        var seconds = 0
+        while seconds < 253_402_300_799 {
+            #expect(HTTPDate.text(unixSeconds: seconds) == formatter.string(from: Date(timeIntervalSince1970: Double(seconds))))
+            seconds += 86_400 * 397 + 12_345
+        }
+    }
+}

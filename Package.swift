@@ -18,6 +18,7 @@ func tests(_ folder: String, _ dependencies: [Target.Dependency]) -> Target {
 
 let nioCore = product("NIOCore", "swift-nio")
 let nioPosix = product("NIOPosix", "swift-nio")
+let nioHelpers = product("NIOConcurrencyHelpers", "swift-nio")
 let httpTypes = product("HTTPTypes", "swift-http-types")
 let logging = product("Logging", "swift-log")
 let metrics = product("CoreMetrics", "swift-metrics")
@@ -58,14 +59,16 @@ let package = Package(
         room("SwiftletAuth", "Auth", ["SwiftletCrypto", "SwiftletJSON"]),
         room("SwiftletEgress", "Egress", ["SwiftletNet", "CCurl", "CZlib", httpTypes]),
         room("SwiftletTelemetry", "Telemetry", [logging, metrics]),
-        room("SwiftletServer", "Server", ["SwiftletHTTP", "CLinux", nioCore, nioPosix]),
+        room("SwiftletServer", "Server", ["SwiftletHTTP", "CLinux", nioCore, nioPosix, nioHelpers]),
 
         // Where they meet.
         room(
             "SwiftletHost", "Host",
             [
-                "Swiftlet", "SwiftletJSON", "SwiftletHTTP", "SwiftletNet", "SwiftletCrypto", "SwiftletRateLimit", "SwiftletSanitize",
-                "SwiftletSecrets", "SwiftletAuth", "SwiftletEgress", "SwiftletTelemetry", "SwiftletServer", httpTypes, logging, metrics,
+                "Swiftlet", "SwiftletJSON", "SwiftletHTTP", "SwiftletNet", "SwiftletCrypto", "SwiftletRateLimit",
+                "SwiftletSanitize",
+                "SwiftletSecrets", "SwiftletAuth", "SwiftletEgress", "SwiftletTelemetry", "SwiftletServer", httpTypes, logging,
+                metrics,
                 lifecycle, product("UnixSignals", "swift-service-lifecycle"), nioCore,
             ]),
         room(
@@ -76,8 +79,10 @@ let package = Package(
         room(
             "SwiftletCommand", "Command",
             [
-                "Swiftlet", "SwiftletHost", "SwiftletTesting", "SwiftletJSON", "SwiftletAuth", "SwiftletCrypto", "SwiftletSecrets",
-                "SwiftletTelemetry", "CLinux", product("ArgumentParser", "swift-argument-parser"), product("Configuration", "swift-configuration"),
+                "Swiftlet", "SwiftletHost", "SwiftletTesting", "SwiftletJSON", "SwiftletAuth", "SwiftletCrypto",
+                "SwiftletSecrets",
+                "SwiftletTelemetry", "CLinux", product("ArgumentParser", "swift-argument-parser"),
+                product("Configuration", "swift-configuration"),
                 httpTypes, lifecycle, logging,
             ]),
 
@@ -90,9 +95,11 @@ let package = Package(
 
         // Tests: one target per room, and what they share.
         .target(
-            name: "Fixtures", dependencies: ["Swiftlet", "SwiftletJSON", httpTypes], path: "Tests/Fixtures", swiftSettings: hotSettings),
+            name: "Fixtures", dependencies: ["Swiftlet", "SwiftletJSON", httpTypes], path: "Tests/Fixtures",
+            swiftSettings: hotSettings),
         .executableTarget(
-            name: "swiftlet-fixtures", dependencies: ["Fixtures", "SwiftletCommand"], path: "Tests/FixtureHost", swiftSettings: hotSettings),
+            name: "swiftlet-fixtures", dependencies: ["Fixtures", "SwiftletCommand"], path: "Tests/FixtureHost",
+            swiftSettings: hotSettings),
         .target(
             name: "Corpus",
             dependencies: [
@@ -100,9 +107,38 @@ let package = Package(
                 "SwiftletRateLimit", "CZlib", httpTypes,
             ], path: "Tests/Corpus", swiftSettings: settings),
         .executableTarget(name: "swiftlet-corpus", dependencies: ["Corpus"], path: "Tests/CorpusTool", swiftSettings: settings),
+        .target(name: "TestSupport", path: "Tests/Support", swiftSettings: settings),
         tests("JSON", ["SwiftletJSON"]),
+        tests("HTTP", ["SwiftletHTTP"]),
+        tests("Net", ["SwiftletNet", "Corpus", "TestSupport"]),
+        tests("Crypto", ["SwiftletCrypto"]),
+        tests("Auth", ["SwiftletAuth", "SwiftletCrypto", "SwiftletJSON", "Corpus"]),
+        tests("Egress", ["SwiftletNet", "SwiftletEgress", "Corpus", "TestSupport", "CZlib", httpTypes]),
+        tests("Server", ["SwiftletHTTP", "SwiftletServer", nioCore, nioPosix, nioHelpers]),
         tests("RateLimit", ["SwiftletRateLimit"]),
         tests("Secrets", ["SwiftletSecrets", "Swiftlet"]),
     ],
     swiftLanguageModes: [.v6]
 )
+
+// Fuzz targets need a fuzzing build (Tests/Fuzz/run makes one), benchmarks a release build: neither is part of a plain build.
+if Context.environment["SWIFTLET_FUZZ"] == "1" {
+    package.targets += [
+        .executableTarget(
+            name: "fuzz-json", dependencies: ["SwiftletJSON"], path: "Tests/Fuzz/JSON", exclude: ["seeds.py"],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "fuzz-http", dependencies: ["SwiftletHTTP"], path: "Tests/Fuzz/HTTP", exclude: ["make-seeds.py"],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "fuzz-jwt", dependencies: ["SwiftletAuth", "SwiftletCrypto", "SwiftletJSON"], path: "Tests/Fuzz/JWT",
+            exclude: ["seeds.py"],
+            swiftSettings: settings),
+    ]
+}
+if Context.environment["SWIFTLET_BENCH"] == "1" {
+    package.targets.append(
+        .executableTarget(
+            name: "bench-json", dependencies: ["SwiftletJSON"], path: "Tests/Benchmarks/JSON", exclude: ["orjson_peer.py"],
+            swiftSettings: settings))
+}

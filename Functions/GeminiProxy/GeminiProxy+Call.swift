@@ -14,7 +14,8 @@ extension GeminiProxy {
                 throw HTTPError(500, .edgeFunctionError, "Internal Server Error", cause: "GEMINI_MODEL is not a model name")
             }
             guard let limit = Int(context.setting(.geminiMaxOutputTokens)), (1...65536).contains(limit) else {
-                throw HTTPError(500, .edgeFunctionError, "Internal Server Error", cause: "GEMINI_MAX_OUTPUT_TOKENS is not 1…65536")
+                throw HTTPError(
+                    500, .edgeFunctionError, "Internal Server Error", cause: "GEMINI_MAX_OUTPUT_TOKENS is not 1…65536")
             }
             self.model = model
             var generation: JSON = ["maxOutputTokens": .init(limit), "candidateCount": 1]
@@ -28,7 +29,9 @@ extension GeminiProxy {
         }
 
         /// Names that are gone stand for today's default.
-        private static func resolve(_ name: String) -> String { name == "gemini-1.5-flash" ? Setting.geminiModel.defaultValue : name }
+        private static func resolve(_ name: String) -> String {
+            name == "gemini-1.5-flash" ? Setting.geminiModel.defaultValue : name
+        }
 
         private static func thinking(_ model: String) -> JSON? {
             if model.hasPrefix("gemini-2.5-flash") { return ["thinkingBudget": 0] }
@@ -93,7 +96,8 @@ extension GeminiProxy {
 
         private static func parse(_ bytes: Bytes) throws(HTTPError) -> JSON {
             do { return try bytes.json() } catch {
-                throw HTTPError(502, .upstreamError, "Gemini gave an answer that cannot be used", cause: "not JSON: \(error.message)")
+                throw HTTPError(
+                    502, .upstreamError, "Gemini gave an answer that cannot be used", cause: "not JSON: \(error.message)")
             }
         }
     }
@@ -131,7 +135,9 @@ extension GeminiProxy {
                     }
                 }
                 guard pending.count + data.count <= Events.limit else {
-                    throw HTTPError(502, .upstreamError, "Gemini gave an answer that cannot be used", cause: "event over \(Events.limit) bytes")
+                    throw HTTPError(
+                        502, .upstreamError, "Gemini gave an answer that cannot be used",
+                        cause: "event over \(Events.limit) bytes")
                 }
                 guard let part = try await parts.next() else { return nil }
                 part.withUnsafeBytes { pending.append(contentsOf: $0) }

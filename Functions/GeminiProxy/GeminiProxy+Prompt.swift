@@ -19,9 +19,13 @@ extension GeminiProxy {
             }
             guard let prompt else { throw Prompt.refusal("prompt", "is missing") }
             guard !prompt.utf8.contains(0) else { throw Prompt.refusal("prompt", "holds a NUL character") }
-            guard prompt.utf8.count <= Prompt.limit else { throw Prompt.refusal("prompt", "is longer than \(Prompt.limit) bytes") }
+            guard prompt.utf8.count <= Prompt.limit else {
+                throw Prompt.refusal("prompt", "is longer than \(Prompt.limit) bytes")
+            }
             let text = Prompt.printable(prompt)
-            guard text.unicodeScalars.contains(where: { !$0.properties.isWhitespace }) else { throw Prompt.refusal("prompt", "is empty") }
+            guard text.unicodeScalars.contains(where: { !$0.properties.isWhitespace }) else {
+                throw Prompt.refusal("prompt", "is empty")
+            }
             return text
         }
 

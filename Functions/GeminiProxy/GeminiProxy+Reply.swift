@@ -34,24 +34,28 @@ extension GeminiProxy {
         /// Refuses what is no answer: blocked, empty, or ended without a reason.
         func checked() throws(HTTPError) -> Reply {
             if let blockReason {
-                throw HTTPError(422, "PROMPT_BLOCKED", "Gemini's safety rules refused the prompt", cause: "blockReason \(Word(blockReason))")
+                throw HTTPError(
+                    422, "PROMPT_BLOCKED", "Gemini's safety rules refused the prompt", cause: "blockReason \(Word(blockReason))")
             }
             switch finishReason {
             case "STOP" where !text.isEmpty, "MAX_TOKENS" where !text.isEmpty:
                 return self
             case "MAX_TOKENS":
                 throw HTTPError(
-                    502, "UPSTREAM_EMPTY_ANSWER", "Gemini used all its tokens for thinking; ask for less, or raise GEMINI_MAX_OUTPUT_TOKENS",
+                    502, "UPSTREAM_EMPTY_ANSWER",
+                    "Gemini used all its tokens for thinking; ask for less, or raise GEMINI_MAX_OUTPUT_TOKENS",
                     cause: "MAX_TOKENS without text")
             case "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "LANGUAGE":
                 throw HTTPError(
-                    422, "ANSWER_BLOCKED", "Gemini's safety rules held the answer back", cause: "finishReason \(Word(finishReason ?? ""))")
+                    422, "ANSWER_BLOCKED", "Gemini's safety rules held the answer back",
+                    cause: "finishReason \(Word(finishReason ?? ""))")
             case nil:
                 throw HTTPError(502, .upstreamError, "Gemini's answer ended early", cause: "no finishReason")
             default:
                 guard !text.isEmpty else {
                     throw HTTPError(
-                        502, "UPSTREAM_EMPTY_ANSWER", "Gemini gave no answer", cause: "finishReason \(Word(finishReason ?? "")) without text")
+                        502, "UPSTREAM_EMPTY_ANSWER", "Gemini gave no answer",
+                        cause: "finishReason \(Word(finishReason ?? "")) without text")
                 }
                 return self
             }
@@ -88,7 +92,8 @@ extension HTTPError {
         case 504, 408:
             self.init(504, .upstreamTimeout, "Gemini did not answer in time", cause: cause)
         case 500, 502, 503:
-            self.init(503, .upstreamUnavailable, "Gemini is not available just now", cause: cause, fields: [.init("retry-after", "5")])
+            self.init(
+                503, .upstreamUnavailable, "Gemini is not available just now", cause: cause, fields: [.init("retry-after", "5")])
         default:
             self.init(502, .upstreamError, "Gemini gave an answer that cannot be used", cause: cause)
         }

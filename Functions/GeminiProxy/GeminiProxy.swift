@@ -20,7 +20,8 @@ struct GeminiProxy: EdgeFunction {
 
     func handle(_ request: Request<Prompt>, from user: User, in context: Context) async throws -> Response {
         guard request.subpath.isEmpty || request.subpath == "/" else {
-            throw HTTPError(404, .notFound, "gemini-proxy has no path '\(Prompt.printable(request.subpath))'; POST to /gemini-proxy itself")
+            throw HTTPError(
+                404, .notFound, "gemini-proxy has no path '\(Prompt.printable(request.subpath))'; POST to /gemini-proxy itself")
         }
         let prompt = try request.body.checked()
         let call = try Call(prompt, context: context)

@@ -12,13 +12,17 @@ struct Health: EdgeFunction {
     func handle(_ request: Request<Void>, from _: Anyone, in context: Context) async throws -> Response {
         let probe = request.queryText == nil ? "live" : request.query["probe"] ?? "live"
         guard probe == "live" || probe == "ready" else {
-            throw HTTPError(400, .invalidInput, "probe is not one of: live, ready", problems: [.init(field: "probe", message: "live or ready")])
+            throw HTTPError(
+                400, .invalidInput, "probe is not one of: live, ready",
+                problems: [.init(field: "probe", message: "live or ready")])
         }
         if probe == "live" { return Health.answer(Report(status: "pass", checks: nil), status: 200) }
         let report = await context.hostReport(ready: true)
         let passed = report.accepting && report.checks.allSatisfy(\.passed)
         var checks = report.checks.map(Check.init)
-        checks.insert(Check(HostReport.Check(name: "host", passed: report.accepting, note: report.accepting ? "accepting" : "stopping")), at: 0)
+        checks.insert(
+            Check(HostReport.Check(name: "host", passed: report.accepting, note: report.accepting ? "accepting" : "stopping")),
+            at: 0)
         return Health.answer(Report(status: passed ? "pass" : "fail", checks: checks), status: passed ? 200 : 503)
     }
 

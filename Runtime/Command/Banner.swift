@@ -32,10 +32,15 @@ struct Banner {
         var lines = ["", "Try it (the token is good for an hour, on this machine only):", ""]
         if host.slots.contains(where: { $0.name == "health" }) { lines.append("  curl '\(base)health?probe=ready'") }
         for slot in host.slots where slot.requirement == .required && slot.policy.methods.contains(.post) {
-            lines.append("  curl '\(base)\(slot.name)' -H 'Authorization: Bearer \(token)' -H 'Content-Type: application/json' -d '{\"prompt\":\"Hello\"}'")
+            lines.append(
+                "  curl '\(base)\(slot.name)' -H 'Authorization: Bearer \(token)' -H 'Content-Type: application/json' -d '{\"prompt\":\"Hello\"}'"
+            )
         }
         for (name, missing) in host.broken {
-            lines += ["", "\(name) lacks \(missing.map(\.text).joined(separator: ", ")). With a key: swiftlet secrets set \(missing[0])=…"]
+            lines += [
+                "",
+                "\(name) lacks \(missing.map(\.text).joined(separator: ", ")). With a key: swiftlet secrets set \(missing[0])=…",
+            ]
             if name == "gemini-proxy" {
                 lines.append("Without one, try the mock: swiftlet mock gemini, and start this host with")
                 lines.append("  GEMINI_API_KEY=mock GEMINI_BASE_URL=http://127.0.0.1:54380")

@@ -15,7 +15,8 @@ struct CheckCommand: AsyncParsableCommand {
             let configuration = try options.configuration()
             let sink = LogSink(descriptor: STDERR_FILENO, format: options.isText ? .text : .json, level: .warning)
             defer { sink.close() }
-            let host = try Host(functions: CommandLineTool.functions, configuration: configuration, sink: sink, metrics: PrometheusRegistry())
+            let host = try Host(
+                functions: CommandLineTool.functions, configuration: configuration, sink: sink, metrics: PrometheusRegistry())
             sink.flush()
             let broken = host.broken
             Output.line(
@@ -25,7 +26,8 @@ struct CheckCommand: AsyncParsableCommand {
             await host.close()
             guard let first = broken.first else { return Output.line("All functions would boot.") }
             throw ConfigurationProblem(
-                "\(first.name)", "lacks \(first.missing[0]); set it with `swiftlet secrets set \(first.missing[0])=…` (see secrets.example)")
+                "\(first.name)",
+                "lacks \(first.missing[0]); set it with `swiftlet secrets set \(first.missing[0])=…` (see secrets.example)")
         }
     }
 }

@@ -18,7 +18,8 @@ public struct CommandLineTool: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            ServeCommand.self, FunctionsCommand.self, SecretsCommand.self, TokenCommand.self, CheckCommand.self, InvokeCommand.self,
+            ServeCommand.self, FunctionsCommand.self, SecretsCommand.self, TokenCommand.self, CheckCommand.self,
+            InvokeCommand.self,
             MockCommand.self,
         ])
 

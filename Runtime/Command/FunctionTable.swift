@@ -7,7 +7,8 @@ struct FunctionTable {
     private let base: String
     private let state: (FunctionName) -> String?
 
-    init(_ functions: [Registration], base: String = "/functions/v1/", state: @escaping (FunctionName) -> String? = { _ in nil }) {
+    init(_ functions: [Registration], base: String = "/functions/v1/", state: @escaping (FunctionName) -> String? = { _ in nil })
+    {
         self.functions = functions.sorted { $0.name < $1.name }
         self.base = base
         self.state = state
@@ -19,8 +20,10 @@ struct FunctionTable {
             let policy = function.policy
             rows.append([
                 function.name.text, base + function.name.text, FunctionTable.callers(function.requirement),
-                policy.methods.map(\.rawValue).joined(separator: ","), FunctionTable.limit(policy.rateLimit), FunctionTable.body(policy.body),
-                FunctionTable.duration(policy.deadline), FunctionTable.list(policy.secrets.map(\.text)), FunctionTable.list(policy.egress),
+                policy.methods.map(\.rawValue).joined(separator: ","), FunctionTable.limit(policy.rateLimit),
+                FunctionTable.body(policy.body),
+                FunctionTable.duration(policy.deadline), FunctionTable.list(policy.secrets.map(\.text)),
+                FunctionTable.list(policy.egress),
                 state(function.name) ?? "registered",
             ])
         }

@@ -8,7 +8,8 @@ struct FunctionsCommand: AsyncParsableCommand {
         subcommands: [List.self, New.self], defaultSubcommand: List.self)
 
     struct List: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Print each function with its URL, callers, methods and limits.")
+        static let configuration = CommandConfiguration(
+            abstract: "Print each function with its URL, callers, methods and limits.")
         @Flag(help: "Print JSON instead of a table.") var json = false
 
         func run() throws {
@@ -28,7 +29,8 @@ struct FunctionsCommand: AsyncParsableCommand {
                 creates Functions/SendReceipt/SendReceipt.swift and Tests/Functions/SendReceiptTests.swift and adds SendReceipt.self to
                 Functions/Registry.swift. Nothing that exists is overwritten.
                 """)
-        @Argument(help: "The function's name as in its URL: letters, digits, '-' and '_', starting with a letter.") var name: String
+        @Argument(help: "The function's name as in its URL: letters, digits, '-' and '_', starting with a letter.") var name:
+            String
         @Option(help: "Who may call: user (a valid token), visitor (a token or none) or anyone.") var auth: Auth = .user
 
         enum Auth: String, ExpressibleByArgument, CaseIterable {
@@ -36,7 +38,9 @@ struct FunctionsCommand: AsyncParsableCommand {
         }
 
         func run() throws {
-            guard let name = FunctionName(name) else { throw ValidationError("'\(name)' is no function name: \(FunctionName.rule)") }
+            guard let name = FunctionName(name) else {
+                throw ValidationError("'\(name)' is no function name: \(FunctionName.rule)")
+            }
             guard !CommandLineTool.functions.contains(where: { $0.name == name }) else {
                 throw ValidationError("a function named \(name) is registered already")
             }
@@ -170,7 +174,9 @@ enum TextFile {
 
     static func write(_ path: String, _ text: some StringProtocol) throws {
         let temporary = path + ".new"
-        guard let file = fopen(temporary, "w") else { throw ValidationError("cannot write \(path): \(String(cString: strerror(errno)))") }
+        guard let file = fopen(temporary, "w") else {
+            throw ValidationError("cannot write \(path): \(String(cString: strerror(errno)))")
+        }
         let bytes = Array(text.utf8)
         let written = fwrite(bytes, 1, bytes.count, file)
         let closed = fclose(file)

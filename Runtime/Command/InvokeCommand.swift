@@ -15,7 +15,8 @@ struct InvokeCommand: AsyncParsableCommand {
             """)
     @Argument(help: "The function's name, with a path and query if you like: health?probe=ready") var name: String
     @Option(name: [.short, .long], help: "The body; @file reads a file. Sent as JSON.") var data: String?
-    @Option(name: [.customShort("X"), .long], help: "The method; POST when the function takes it, else its first.") var method: String?
+    @Option(name: [.customShort("X"), .long], help: "The method; POST when the function takes it, else its first.") var method:
+        String?
     @Flag(help: "Send no token.") var anonymous = false
     @Flag(name: [.short, .long], help: "Print the status and headers too, to standard error.") var include = false
     @OptionGroup var secrets: SecretOptions
@@ -29,21 +30,25 @@ struct InvokeCommand: AsyncParsableCommand {
         var body: [UInt8] = []
         if let data {
             if data.hasPrefix("@") {
-                guard let text = TextFile.read(String(data.dropFirst())) else { throw ValidationError("cannot read \(data.dropFirst())") }
+                guard let text = TextFile.read(String(data.dropFirst())) else {
+                    throw ValidationError("cannot read \(data.dropFirst())")
+                }
                 body = Array(text.utf8)
             } else {
                 body = Array(data.utf8)
             }
         }
         let methods = function.policy.methods
-        let method = method ?? (methods.contains(.post) && !(methods.contains(.get) && data == nil) ? "POST" : methods[0].rawValue)
+        let method =
+            method ?? (methods.contains(.post) && !(methods.contains(.get) && data == nil) ? "POST" : methods[0].rawValue)
         try await ServeCommand.exitingOnProblem {
             var configuration = HostConfiguration()
             secrets.apply(to: &configuration)
             let sink = LogSink(descriptor: STDERR_FILENO, format: .text, level: .warning)
             defer { sink.close() }
             let answer = try await LocalCall.run(
-                CommandLineTool.functions, configuration: configuration, sink: sink, method: method, target: "/functions/v1/" + name, body: body,
+                CommandLineTool.functions, configuration: configuration, sink: sink, method: method,
+                target: "/functions/v1/" + name, body: body,
                 withToken: !anonymous && function.requirement != .none)
             if include { Output.error(answer.head) }
             Output.line(String(decoding: answer.body, as: UTF8.self))

@@ -13,7 +13,8 @@ enum LocalCall {
     }
 
     static func run(
-        _ functions: [Registration], configuration: HostConfiguration, sink: LogSink, method: String, target: String, body: [UInt8],
+        _ functions: [Registration], configuration: HostConfiguration, sink: LogSink, method: String, target: String,
+        body: [UInt8],
         withToken: Bool
     ) async throws -> Answer {
         try await TestHost.run(functions, configuration: configuration, sink: sink) { host in
@@ -23,7 +24,9 @@ enum LocalCall {
             let answer = try await host.request(
                 method, target, headers: headers, body: body.isEmpty ? nil : body, as: token.map { .token($0) })
             let lines = answer.headers.map { "\($0.name.rawName): \($0.value)" }
-            return Answer(status: answer.status, head: (["HTTP/1.1 \(answer.status)"] + lines).joined(separator: "\n") + "\n", body: answer.body)
+            return Answer(
+                status: answer.status, head: (["HTTP/1.1 \(answer.status)"] + lines).joined(separator: "\n") + "\n",
+                body: answer.body)
         }
     }
 }

@@ -27,7 +27,8 @@ struct MockGemini: EdgeFunction {
 
     func handle(_ request: Request<Bytes>, from _: Anyone, in context: Context) async throws -> Response {
         guard let call = Call(path: request.path) else {
-            return try MockGemini.error(404, "NOT_FOUND", "the mock knows /v1 and /v1beta/models/MODEL:generateContent and its like")
+            return try MockGemini.error(
+                404, "NOT_FOUND", "the mock knows /v1 and /v1beta/models/MODEL:generateContent and its like")
         }
         guard let key = request.header("x-goog-api-key"), !key.isEmpty, call.model != "mock-bad-key" else {
             return try MockGemini.error(400, "INVALID_ARGUMENT", "API key not valid", reason: "API_KEY_INVALID")
@@ -60,10 +61,13 @@ struct MockGemini: EdgeFunction {
     ) throws -> Response {
         var details: [JSON] = []
         if let reason { details.append(["@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": .string(reason)]) }
-        if let retryDelay { details.append(["@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": .string(retryDelay)]) }
+        if let retryDelay {
+            details.append(["@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": .string(retryDelay)])
+        }
         let body: JSON = [
             "error": [
-                "code": .init(status), "message": .string("[swiftlet mock] " + message), "status": .string(word), "details": .array(details),
+                "code": .init(status), "message": .string("[swiftlet mock] " + message), "status": .string(word),
+                "details": .array(details),
             ]
         ]
         return try .json(body, status: status)

@@ -18,16 +18,21 @@ enum SecretListing {
             return secrets.names.compactMap { entry in
                 let name = SecretName(entry.name)
                 let own = entry.name.split(separator: "__", maxSplits: 1).last.map(String.init) ?? entry.name
-                if entry.source == .environment, !declared.contains(entry.name), !declared.contains(own), !isHosts(entry.name) { return nil }
+                if entry.source == .environment, !declared.contains(entry.name), !declared.contains(own), !isHosts(entry.name) {
+                    return nil
+                }
                 guard let secret = secrets.value(name, forFunction: nil) else { return nil }
                 return Line(
-                    name: entry.name, digest: secretDigest(secret) { SHA256.hash(Array($0)).bytes }, source: entry.source.description)
+                    name: entry.name, digest: secretDigest(secret) { SHA256.hash(Array($0)).bytes },
+                    source: entry.source.description)
             }
         }
     }
 
     private static func isHosts(_ name: String) -> Bool {
-        ["JWT_SECRET", "SUPABASE_JWT_SECRET", "JWT_SECRET_PREVIOUS", "SUPABASE_JWKS", "SUPABASE_PUBLISHABLE_KEYS", "SUPABASE_SECRET_KEYS",
+        [
+            "JWT_SECRET", "SUPABASE_JWT_SECRET", "JWT_SECRET_PREVIOUS", "SUPABASE_JWKS", "SUPABASE_PUBLISHABLE_KEYS",
+            "SUPABASE_SECRET_KEYS",
             "SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY",
         ].contains(name)
     }

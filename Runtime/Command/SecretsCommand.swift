@@ -12,7 +12,8 @@ struct SecretsCommand: AsyncParsableCommand {
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Print the names of all secrets, where they come from, and the first digits of their SHA-256. Never a value.")
+            abstract:
+                "Print the names of all secrets, where they come from, and the first digits of their SHA-256. Never a value.")
         @OptionGroup var options: SecretOptions
 
         func run() async throws {
@@ -22,7 +23,8 @@ struct SecretsCommand: AsyncParsableCommand {
                 let declared = Swift.Set(CommandLineTool.functions.flatMap { $0.policy.secrets.map(\.text) })
                 var rows = [["NAME", "DIGEST", "SOURCE", "DECLARED BY"]]
                 for line in try SecretListing.lines(configuration, declared: declared) {
-                    let users = CommandLineTool.functions.filter { $0.policy.secrets.contains(SecretName(line.name)) }.map(\.name.text)
+                    let users = CommandLineTool.functions.filter { $0.policy.secrets.contains(SecretName(line.name)) }.map(
+                        \.name.text)
                     rows.append([line.name, line.digest, line.source, users.isEmpty ? "-" : users.joined(separator: ",")])
                 }
                 Output.line(FunctionTable.table(rows))
@@ -47,7 +49,9 @@ struct SecretsCommand: AsyncParsableCommand {
             }
             try await ServeCommand.exitingOnProblem {
                 if let envFile { values = try SecretListing.pairs(in: envFile) + values }
-                guard !values.isEmpty else { throw ValidationError("No arguments found. Use --env-file to read from a .env file.") }
+                guard !values.isEmpty else {
+                    throw ValidationError("No arguments found. Use --env-file to read from a .env file.")
+                }
                 for note in try SecretListing.set(values, in: options.file) { Output.error(note) }
                 Output.line("Finished swiftlet secrets set.")
             }
@@ -55,7 +59,8 @@ struct SecretsCommand: AsyncParsableCommand {
     }
 
     struct Unset: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Remove secrets from the secrets file; without names, all of them.")
+        static let configuration = CommandConfiguration(
+            abstract: "Remove secrets from the secrets file; without names, all of them.")
         @Argument(help: "Names of secrets.") var names: [String] = []
         @Flag(help: "Do not ask.") var yes = false
         @OptionGroup var options: SecretOptions

@@ -37,20 +37,24 @@ struct ServeCommand: AsyncParsableCommand {
     static func serve(_ configuration: HostConfiguration, sink: LogSink, announces: Bool, isText: Bool) async throws {
         // A client that hangs up is an error of a write, not the end of the process. Secrets stay out of core files.
         signal(SIGPIPE, SIG_IGN)
-        let host = try Host(functions: CommandLineTool.functions, configuration: configuration, sink: sink, metrics: PrometheusRegistry())
+        let host = try Host(
+            functions: CommandLineTool.functions, configuration: configuration, sink: sink, metrics: PrometheusRegistry())
         let log = Logger(label: "swiftlet") { SinkLogHandler(label: $0, sink: sink) }
         if swiftlet_keep_memory_private() != 0 {
-            log.warning("core files and reading of this process's memory could not be turned off", metadata: ["errno": "\(errno)"])
+            log.warning(
+                "core files and reading of this process's memory could not be turned off", metadata: ["errno": "\(errno)"])
         }
         for (name, missing) in host.broken {
-            log.warning("\(name) answers 503 BOOT_ERROR: it lacks \(missing.map(\.text).joined(separator: ", ")); see secrets.example")
+            log.warning(
+                "\(name) answers 503 BOOT_ERROR: it lacks \(missing.map(\.text).joined(separator: ", ")); see secrets.example")
         }
         let service = HostService(host) { place in
             log.notice(
                 "listening",
                 metadata: [
                     "url": "\(place.url ?? "")", "port": "\(place.port ?? 0)", "unix_socket": "\(place.unixSocket ?? "")",
-                    "admin_port": "\(place.adminPort ?? 0)", "functions": "\(host.slots.count)", "isolation": "none: functions run in the host's process",
+                    "admin_port": "\(place.adminPort ?? 0)", "functions": "\(host.slots.count)",
+                    "isolation": "none: functions run in the host's process",
                 ])
             sink.flush()
             if announces, isText { Output.line(Banner(host, place).text) }

@@ -19,27 +19,37 @@ struct ServeOptions: ParsableArguments {
     struct Listening: ParsableArguments {
         @Option(help: "Address to listen on; beyond loopback needs --behind-proxy. (default: 127.0.0.1)") var host: String?
         @Option(help: "Port; 0 takes a free one, 'none' listens on the socket only. (default: 54321)") var port: String?
-        @Option(help: ArgumentHelp("Also listen on a Unix socket, for a reverse proxy.", valueName: "path")) var unixSocket: String?
-        @Option(help: "Port of the admin listener (/metrics, /health) on loopback; 0 takes a free one, 'none' is none. (default: 54390)")
+        @Option(help: ArgumentHelp("Also listen on a Unix socket, for a reverse proxy.", valueName: "path")) var unixSocket:
+            String?
+        @Option(
+            help:
+                "Port of the admin listener (/metrics, /health) on loopback; 0 takes a free one, 'none' is none. (default: 54390)"
+        )
         var adminPort: String?
     }
 
     struct Proxies: ParsableArguments {
         @Flag(help: "A proxy with TLS stands in front, so listening beyond loopback is fine.") var behindProxy = false
-        @Option(help: ArgumentHelp("A range whose X-Forwarded-… fields count (10.0.0.0/8), or 'unix'. Repeatable.", valueName: "cidr"))
+        @Option(
+            help: ArgumentHelp("A range whose X-Forwarded-… fields count (10.0.0.0/8), or 'unix'. Repeatable.", valueName: "cidr")
+        )
         var trustedProxy: [String] = []
         @Flag(help: "Read Forwarded (RFC 7239) instead of X-Forwarded-….") var forwardedHeader = false
         @Flag(help: "Require the PROXY protocol (v1 or v2) from trusted proxies.") var proxyProtocol = false
     }
 
     struct Browsers: ParsableArguments {
-        @Option(help: ArgumentHelp("An origin that may read answers: https://app.example, https://*.app.example or *. Repeatable. (default: *)", valueName: "origin"))
+        @Option(
+            help: ArgumentHelp(
+                "An origin that may read answers: https://app.example, https://*.app.example or *. Repeatable. (default: *)",
+                valueName: "origin"))
         var corsOrigin: [String] = []
         @Flag(help: "Allow credentials; needs listed origins.") var corsCredentials = false
     }
 
     struct Tokens: ParsableArguments {
-        @Option(help: ArgumentHelp("Fetch ES256 and RS256 keys from here (also SUPABASE_JWKS_URL).", valueName: "url")) var jwksURL: String?
+        @Option(help: ArgumentHelp("Fetch ES256 and RS256 keys from here (also SUPABASE_JWKS_URL).", valueName: "url"))
+        var jwksURL: String?
         @Option(help: ArgumentHelp("Read keys from a file.", valueName: "file")) var jwksFile: String?
         @Option(help: ArgumentHelp("Accept only tokens of this issuer.", valueName: "iss")) var jwtIssuer: String?
         @Option(help: ArgumentHelp("Accept only tokens for this audience.", valueName: "aud")) var jwtAudience: String?
@@ -47,7 +57,10 @@ struct ServeOptions: ParsableArguments {
     }
 
     struct Limits: ParsableArguments {
-        @Option(help: ArgumentHelp("Requests per client address and minute before anything costly; 'none' for no such limit. (default: 3000)", valueName: "count"))
+        @Option(
+            help: ArgumentHelp(
+                "Requests per client address and minute before anything costly; 'none' for no such limit. (default: 3000)",
+                valueName: "count"))
         var addressLimit: String?
         @Option(help: ArgumentHelp("Bytes of the request line. (default: 8192)", valueName: "bytes")) var maxRequestLine: Int?
         @Option(help: ArgumentHelp("Bytes of all header fields. (default: 32768)", valueName: "bytes")) var maxHeaderBytes: Int?
@@ -56,7 +69,8 @@ struct ServeOptions: ParsableArguments {
         @Option(help: ArgumentHelp("Time a body may stand still. (default: 15)", valueName: "seconds")) var bodyTimeout: Int?
         @Option(help: ArgumentHelp("Time an idle connection is kept. (default: 60)", valueName: "seconds")) var keepAlive: Int?
         @Option(help: ArgumentHelp("Connections at once. (default: 16384)", valueName: "count")) var maxConnections: Int?
-        @Option(help: ArgumentHelp("Connections per client address. (default: 256)", valueName: "count")) var maxConnectionsPerAddress: Int?
+        @Option(help: ArgumentHelp("Connections per client address. (default: 256)", valueName: "count"))
+        var maxConnectionsPerAddress: Int?
         @Option(help: ArgumentHelp("Pipelined requests read ahead. (default: 8)", valueName: "count")) var maxPipelined: Int?
         @Option(help: ArgumentHelp("A function whose egress may reach private addresses. Repeatable.", valueName: "function"))
         var allowPrivateEgress: [String] = []
@@ -68,7 +82,8 @@ struct ServeOptions: ParsableArguments {
         @Option(help: ArgumentHelp("Event loops; 0 is one per core. (default: 0)", valueName: "count")) var threads: Int?
         @Option(help: "text, json, or auto: text on a terminal, JSON lines otherwise. (default: auto)") var logFormat: LogFormat?
         @Option(help: "trace, debug, info, notice, warning, error or critical. (default: info)") var logLevel: String?
-        @Option(help: ArgumentHelp("Time for requests in flight when stopping. (default: 30)", valueName: "seconds")) var drain: Int?
+        @Option(help: ArgumentHelp("Time for requests in flight when stopping. (default: 30)", valueName: "seconds")) var drain:
+            Int?
     }
 
     enum LogFormat: String, ExpressibleByArgument, CaseIterable {
@@ -77,7 +92,8 @@ struct ServeOptions: ParsableArguments {
 }
 
 struct SecretOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("A dotenv file with secrets. (default: ./secrets, when it is there)", valueName: "file")) var secrets: String?
+    @Option(help: ArgumentHelp("A dotenv file with secrets. (default: ./secrets, when it is there)", valueName: "file"))
+    var secrets: String?
     @Option(help: ArgumentHelp("A folder with one file per secret. (default: $CREDENTIALS_DIRECTORY)", valueName: "folder"))
     var secretsDir: String?
 
@@ -87,7 +103,8 @@ struct SecretOptions: ParsableArguments {
         let environment = Environment.shared
         configuration.secrets.file = file
         configuration.secrets.fileIsRequired = secrets != nil || environment.string("SECRETS") != nil
-        configuration.secrets.directory = secretsDir ?? environment.string("SECRETS_DIR") ?? environment.variable("CREDENTIALS_DIRECTORY")
+        configuration.secrets.directory =
+            secretsDir ?? environment.string("SECRETS_DIR") ?? environment.variable("CREDENTIALS_DIRECTORY")
         configuration.secrets.environment = Environment.variables
     }
 }
@@ -101,7 +118,9 @@ struct Environment: Sendable {
     func string(_ name: String) -> String? { variable("SWIFTLET_" + name) }
 
     func variable(_ name: String) -> String? {
-        reader.string(forKey: ConfigKey(name.lowercased().split(separator: "_").map(String.init))).flatMap { $0.isEmpty ? nil : $0 }
+        reader.string(forKey: ConfigKey(name.lowercased().split(separator: "_").map(String.init))).flatMap {
+            $0.isEmpty ? nil : $0
+        }
     }
 
     func list(_ name: String) -> [String] { string(name)?.split(separator: ",").map { String($0.trimmedSpaces) } ?? [] }
@@ -145,7 +164,9 @@ extension ServeOptions {
         let host = listening.host ?? environment.string("HOST") ?? "127.0.0.1"
         let port = listening.port ?? environment.string("PORT") ?? "54321"
         configuration.server.addresses = port == "none" ? [] : [.tcp(host: host, port: try ServeOptions.port(port, "port"))]
-        if let path = listening.unixSocket ?? environment.string("UNIX_SOCKET") { configuration.server.addresses.append(.unix(path: path)) }
+        if let path = listening.unixSocket ?? environment.string("UNIX_SOCKET") {
+            configuration.server.addresses.append(.unix(path: path))
+        }
         guard !configuration.server.addresses.isEmpty else {
             throw ConfigurationProblem("port", "is none, and there is no --unix-socket: nothing to listen on")
         }
@@ -194,7 +215,9 @@ extension ServeOptions {
             if text == "none" {
                 configuration.addressLimit = nil
             } else {
-                guard let requests = Int(text) else { throw ConfigurationProblem("address-limit", "is neither a whole number nor 'none'") }
+                guard let requests = Int(text) else {
+                    throw ConfigurationProblem("address-limit", "is neither a whole number nor 'none'")
+                }
                 configuration.addressLimit = (requests, .minutes(1))
             }
         }
@@ -207,14 +230,17 @@ extension ServeOptions {
         try seconds(limits.bodyTimeout, "BODY_TIMEOUT", into: &configuration.server.bodyIdleTimeout)
         try seconds(limits.keepAlive, "KEEP_ALIVE", into: &configuration.server.keepAliveTimeout)
         try count(limits.maxConnections, "MAX_CONNECTIONS", into: &configuration.server.maxConnections)
-        try count(limits.maxConnectionsPerAddress, "MAX_CONNECTIONS_PER_ADDRESS", into: &configuration.server.maxConnectionsPerAddress)
+        try count(
+            limits.maxConnectionsPerAddress, "MAX_CONNECTIONS_PER_ADDRESS", into: &configuration.server.maxConnectionsPerAddress)
         try count(limits.maxPipelined, "MAX_PIPELINED", into: &configuration.server.maxPipelined)
         configuration.privateEgress = Set(
             limits.allowPrivateEgress.isEmpty ? environment.list("ALLOW_PRIVATE_EGRESS") : limits.allowPrivateEgress)
     }
 
     private static func port(_ text: String, _ setting: String) throws -> Int {
-        guard let port = Int(text), (0...65535).contains(port) else { throw ConfigurationProblem(setting, "'\(text)' is no port (0…65535)") }
+        guard let port = Int(text), (0...65535).contains(port) else {
+            throw ConfigurationProblem(setting, "'\(text)' is no port (0…65535)")
+        }
         return port
     }
 
@@ -229,7 +255,8 @@ extension ServeOptions {
     func level() throws -> Logger.Level {
         guard let text = running.logLevel ?? Environment.shared.string("LOG_LEVEL") else { return .info }
         guard let level = Logger.Level(rawValue: text) else {
-            throw ConfigurationProblem("log-level", "'\(text)' is not one of trace, debug, info, notice, warning, error, critical")
+            throw ConfigurationProblem(
+                "log-level", "'\(text)' is not one of trace, debug, info, notice, warning, error, critical")
         }
         return level
     }

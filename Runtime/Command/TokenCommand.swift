@@ -28,7 +28,9 @@ struct TokenCommand: AsyncParsableCommand {
         guard (1...31_536_000).contains(expires) else { throw ValidationError("--expires takes 1 to 31536000 seconds") }
         var extra: [(name: String, value: JSON)] = []
         for pair in claim {
-            guard let mark = pair.firstIndex(of: "="), mark > pair.startIndex else { throw ValidationError("'\(pair)' is not name=value") }
+            guard let mark = pair.firstIndex(of: "="), mark > pair.startIndex else {
+                throw ValidationError("'\(pair)' is not name=value")
+            }
             let text = String(pair[pair.index(after: mark)...])
             extra.append((String(pair[..<mark]), (try? JSON.parse(Array(text.utf8))) ?? .string(text)))
         }

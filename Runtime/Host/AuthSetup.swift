@@ -40,13 +40,15 @@ struct AuthSetup {
         if hs256.isEmpty, jwks == nil, host.auth.jwksURL == nil, isLocal {
             hs256 = [SecretBytes(Array(AuthSetup.demoSecret.utf8))]
             notes.append(
-                "no JWT_SECRET and no JWKS: accepting tokens signed with the public demo secret of Supabase's local stack (loopback only)")
+                "no JWT_SECRET and no JWKS: accepting tokens signed with the public demo secret of Supabase's local stack (loopback only)"
+            )
         } else if hs256.isEmpty, jwks == nil, host.auth.jwksURL == nil {
             notes.append("no JWT_SECRET and no JWKS: functions for users refuse every token; set JWT_SECRET or SUPABASE_JWKS")
         }
         do throws(AuthConfigurationError) {
             configuration = try AuthConfiguration(
-                hs256Secrets: hs256, jwks: jwks, jwksURL: host.auth.jwksURL, issuer: host.auth.issuer, audience: host.auth.audience,
+                hs256Secrets: hs256, jwks: jwks, jwksURL: host.auth.jwksURL, issuer: host.auth.issuer,
+                audience: host.auth.audience,
                 leewaySeconds: host.auth.leewaySeconds,
                 publishableKeys: try AuthSetup.keys(secret("SUPABASE_PUBLISHABLE_KEYS"), secret("SUPABASE_PUBLISHABLE_KEY")),
                 secretKeys: try AuthSetup.keys(secret("SUPABASE_SECRET_KEYS"), secret("SUPABASE_SECRET_KEY")),

@@ -24,7 +24,8 @@ package struct CORSRules: Sendable {
             } else {
                 guard CORSRules.isOrigin(origin) else {
                     throw ConfigurationProblem(
-                        "cors-origin", "'\(origin)' is not an origin; write scheme://host[:port] without a path, in lower case, or *")
+                        "cors-origin",
+                        "'\(origin)' is not an origin; write scheme://host[:port] without a path, in lower case, or *")
                 }
                 exact.insert(origin)
             }
@@ -74,7 +75,8 @@ package struct CORSRules: Sendable {
     /// The further fields of an answer to a preflight.
     package func preflightFields(for origin: String?, methods: [Method]) -> [HTTPError.Field] {
         guard allowed(origin) != nil else { return [] }
-        let methods = methods.isEmpty ? Method.allCases.filter { $0 != .head } : methods + (methods.contains(.options) ? [] : [.options])
+        let methods =
+            methods.isEmpty ? Method.allCases.filter { $0 != .head } : methods + (methods.contains(.options) ? [] : [.options])
         return [
             .init("access-control-allow-methods", methods.map(\.rawValue).joined(separator: ", ")),
             .init("access-control-allow-headers", CORSRules.requestHeaders),
@@ -87,7 +89,9 @@ package struct CORSRules: Sendable {
         let scheme = text[..<mark.lowerBound]
         var host = text[mark.upperBound...]
         guard let first = scheme.utf8.first, first.isASCIILetter,
-            scheme.utf8.allSatisfy({ ($0.isASCIILetter && $0 & 0x20 != 0) || $0.isASCIIDigit || $0 == 0x2B || $0 == 0x2D || $0 == 0x2E })
+            scheme.utf8.allSatisfy({
+                ($0.isASCIILetter && $0 & 0x20 != 0) || $0.isASCIIDigit || $0 == 0x2B || $0 == 0x2D || $0 == 0x2E
+            })
         else { return false }
         if let colon = host.lastIndex(of: ":"), !host.hasSuffix("]") {
             guard let port = UInt16(host[host.index(after: colon)...]), port > 0 else { return false }

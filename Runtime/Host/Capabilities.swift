@@ -18,7 +18,8 @@ final class HostCapabilities: Capabilities {
     let logger: Logger
 
     init(
-        _ registration: Registration, index: Int, executionID: String, secrets: SecretStore, settings: SettingValues, egress: HostEgress,
+        _ registration: Registration, index: Int, executionID: String, secrets: SecretStore, settings: SettingValues,
+        egress: HostEgress,
         limiter: Limiter, clock: HostClock, view: HostView, sink: LogSink
     ) {
         name = registration.name
@@ -41,7 +42,9 @@ final class HostCapabilities: Capabilities {
                 500, .edgeFunctionError, "Internal Server Error",
                 cause: "the secret \(name) is not in the policy of \(self.name); add it to `secrets:`")
         }
-        guard let secret = secrets.current.value(name, forFunction: self.name) else { throw .missingSecrets([name], of: self.name) }
+        guard let secret = secrets.current.value(name, forFunction: self.name) else {
+            throw .missingSecrets([name], of: self.name)
+        }
         return secret
     }
 
@@ -54,7 +57,8 @@ final class HostCapabilities: Capabilities {
         let decision = limiter.check(key, function: index, limit: limit, now: clock.monotonic())
         let wait = decision.allowed ? decision.resetAfter : decision.retryAfter
         let milliseconds = clock.wall() / 1_000_000 + Int64(clamping: (wait + 999_999) / 1_000_000)
-        return RateLimitAnswer(allowed: decision.allowed, limit: decision.limit, remaining: decision.remaining, resetAt: milliseconds)
+        return RateLimitAnswer(
+            allowed: decision.allowed, limit: decision.limit, remaining: decision.remaining, resetAt: milliseconds)
     }
 
     func resetRateLimit(_ key: String, limit: Int, window: Duration) async throws {
@@ -76,7 +80,8 @@ extension HTTPError {
     static func missingSecrets(_ names: [SecretName], of function: FunctionName) -> HTTPError {
         let list = names.map(\.text).joined(separator: ", ")
         return HTTPError(
-            503, .bootError, "Function failed to start: it lacks the secret \(list); set it with `swiftlet secrets set \(names[0])=…`",
+            503, .bootError,
+            "Function failed to start: it lacks the secret \(list); set it with `swiftlet secrets set \(names[0])=…`",
             cause: "no source has \(list), which \(function) declares")
     }
 }

@@ -44,7 +44,8 @@ struct CredentialReader: Sendable {
                 case .publishable:
                     // Everyone has this key.
                     return .identity(
-                        .user(User(subject: nil, role: "anon", credential: .publishableKey(name: key.name))), nil, subjectHash: nil)
+                        .user(User(subject: nil, role: "anon", credential: .publishableKey(name: key.name))), nil,
+                        subjectHash: nil)
                 case .secret:
                     return .identity(
                         .user(User(subject: nil, role: "service_role", credential: .secretKey(name: key.name))), .key(key.name),

@@ -48,7 +48,8 @@ struct Dresser {
     mutating func add(_ limit: CallerLimit, _ decision: LimitDecision) {
         add(limit.policyField)
         encoded.appendOwn("ratelimit") {
-            RateLimitHeaders.append(remaining: decision.remaining, reset: decision.allowed ? decision.resetAfter : decision.retryAfter, to: &$0)
+            RateLimitHeaders.append(
+                remaining: decision.remaining, reset: decision.allowed ? decision.resetAfter : decision.retryAfter, to: &$0)
         }
     }
 
@@ -59,7 +60,8 @@ struct Dresser {
 
     private static func isServers(_ name: String) -> Bool {
         switch name {
-        case "connection", "keep-alive", "transfer-encoding", "content-length", "date", "trailer", "upgrade", "te", "server", "x-request-id",
+        case "connection", "keep-alive", "transfer-encoding", "content-length", "date", "trailer", "upgrade", "te", "server",
+            "x-request-id",
             "sb-request-id":
             true
         default: false
@@ -77,7 +79,9 @@ extension EncodedFields {
     init(_ fields: [HTTPError.Field]) {
         self.init()
         for field in fields {
-            do { try append(field.name, field.value) } catch { assertionFailure("a field of the host's own cannot be sent: \(error)") }
+            do { try append(field.name, field.value) } catch {
+                assertionFailure("a field of the host's own cannot be sent: \(error)")
+            }
         }
     }
 }

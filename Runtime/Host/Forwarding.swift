@@ -13,8 +13,12 @@ struct Forwarding: Sendable {
     init(proxies: [String], usesForwardedHeader: Bool) throws(ConfigurationProblem) {
         var ranges: [AddressRange] = []
         for text in proxies where text != "unix" {
-            guard let range = AddressRange(text) ?? IPAddress(text).flatMap({ AddressRange($0.family == .v4 ? "\(text)/32" : "\(text)/128") }) else {
-                throw ConfigurationProblem("trusted-proxy", "'\(text)' is no address, no range such as 10.0.0.0/8, and not 'unix'")
+            guard
+                let range = AddressRange(text)
+                    ?? IPAddress(text).flatMap({ AddressRange($0.family == .v4 ? "\(text)/32" : "\(text)/128") })
+            else {
+                throw ConfigurationProblem(
+                    "trusted-proxy", "'\(text)' is no address, no range such as 10.0.0.0/8, and not 'unix'")
             }
             ranges.append(range)
         }
@@ -33,7 +37,9 @@ struct Forwarding: Sendable {
     func client(of exchange: Exchange) -> Client {
         let peer = exchange.peer.address
         guard !isIdle else { return Client(address: peer, isSecure: exchange.isSecure) }
-        guard let peer else { return trustsUnixPeers ? clientBehindSocket(exchange) : Client(address: nil, isSecure: exchange.isSecure) }
+        guard let peer else {
+            return trustsUnixPeers ? clientBehindSocket(exchange) : Client(address: nil, isSecure: exchange.isSecure)
+        }
         guard chain.trusts(peer) else { return Client(address: peer, isSecure: exchange.isSecure) }
         return read(exchange, peer: peer, chain: chain)
     }

@@ -27,7 +27,8 @@ package final class FunctionSlot: Sendable {
     package let deadlineNanoseconds: UInt64
 
     init(
-        index: Int, registration: Registration, invoker: any Invoker, limit: CallerLimit?, metrics: FunctionMetrics, executionID: String
+        index: Int, registration: Registration, invoker: any Invoker, limit: CallerLimit?, metrics: FunctionMetrics,
+        executionID: String
     ) {
         self.index = index
         self.registration = registration

@@ -4,7 +4,9 @@ import SwiftletServer
 /// The errors the host itself makes, each written once.
 extension HTTPError {
     static func methodNotAllowed(_ allowed: String) -> HTTPError {
-        HTTPError(405, .methodNotAllowed, "HTTP request method not supported (supported: \(allowed))", fields: [.init("allow", allowed)])
+        HTTPError(
+            405, .methodNotAllowed, "HTTP request method not supported (supported: \(allowed))", fields: [.init("allow", allowed)]
+        )
     }
 
     static let missingCredential = HTTPError(401, "UNAUTHORIZED_NO_AUTH_HEADER", "Missing authorization header")
@@ -27,7 +29,8 @@ extension HTTPError {
         switch failure {
         case .tooLarge: self.init(413, .payloadTooLarge, "The body is larger than the \(limit) bytes this function takes")
         case .timedOut: self.init(408, .requestTimeout, "The body did not arrive in time")
-        case .malformed(let refusal): self.init(400, .badRequest, "The body's framing is malformed", cause: "\(refusal.kind.rawValue)")
+        case .malformed(let refusal):
+            self.init(400, .badRequest, "The body's framing is malformed", cause: "\(refusal.kind.rawValue)")
         case .clientGone, .answered: self.init(400, .badRequest, "The client went away")
         }
     }

@@ -42,7 +42,9 @@ package final class Host: Sendable {
     private let probe: UpstreamProbe
 
     /// Checks the whole configuration; nothing listens yet. Throws ``ConfigurationProblem``.
-    package init(functions: [Registration], configuration: HostConfiguration, sink: LogSink, metrics registry: PrometheusRegistry) throws {
+    package init(functions: [Registration], configuration: HostConfiguration, sink: LogSink, metrics registry: PrometheusRegistry)
+        throws
+    {
         self.configuration = configuration
         self.sink = sink
         clock = configuration.clock
@@ -73,7 +75,8 @@ package final class Host: Sendable {
                 door = try RateLimit(requests: limit.requests, window: limit.window)
             } catch { throw ConfigurationProblem("address-limit", "\(error)") }
         }
-        let limiter = Limiter(store: MemoryRateLimitStore(), hasher: RateLimitHasher(seed: (random.next(), random.next())), addressLimit: door)
+        let limiter = Limiter(
+            store: MemoryRateLimitStore(), hasher: RateLimitHasher(seed: (random.next(), random.next())), addressLimit: door)
         self.limiter = limiter
 
         let settings = SettingValues(configuration)
@@ -84,7 +87,8 @@ package final class Host: Sendable {
         let egress = HostEgress(client: client, policies: policies, stub: configuration.stubEgress) { function, error in
             metrics.securityEvent("egress.denied")
             log.warning(
-                "egress.denied", metadata: ["function": "\(function)", "host": "\(error.host ?? "")", "class": "\(error.denial?.label ?? "")"])
+                "egress.denied",
+                metadata: ["function": "\(function)", "host": "\(error.host ?? "")", "class": "\(error.denial?.label ?? "")"])
         }
         self.egress = egress
         probe = UpstreamProbe(egress: egress, targets: HostChecks.targets(functions, settings: settings, policies: policies))
@@ -95,7 +99,8 @@ package final class Host: Sendable {
         for (index, registration) in functions.enumerated() {
             let executionID = identifiers.instance()
             let capabilities = HostCapabilities(
-                registration, index: index, executionID: executionID, secrets: store, settings: settings, egress: egress, limiter: limiter,
+                registration, index: index, executionID: executionID, secrets: store, settings: settings, egress: egress,
+                limiter: limiter,
                 clock: clock, view: view, sink: sink)
             let slot = FunctionSlot(
                 index: index, registration: registration,
@@ -142,7 +147,8 @@ package final class Host: Sendable {
     func corsFields(for origin: String?) -> EncodedFields { anyOriginFields ?? EncodedFields(cors.fields(for: origin)) }
 
     var instant: AuthInstant {
-        AuthInstant(wallSeconds: Double(clock.wall()) / 1e9, monotonicMilliseconds: Int64(clamping: clock.monotonic() / 1_000_000))
+        AuthInstant(
+            wallSeconds: Double(clock.wall()) / 1e9, monotonicMilliseconds: Int64(clamping: clock.monotonic() / 1_000_000))
     }
 
     // MARK: Keys and secrets
@@ -170,7 +176,9 @@ package final class Host: Sendable {
             credentials.authenticator.replace(configuration: auth.configuration)
             for slot in slots { slot.updateBoot(secrets.current) }
             metrics.securityEvent("secrets.reloaded")
-            log.notice("secrets.reloaded", metadata: ["count": "\(changed.count)", "names": "\(changed.sorted().joined(separator: ","))"])
+            log.notice(
+                "secrets.reloaded",
+                metadata: ["count": "\(changed.count)", "names": "\(changed.sorted().joined(separator: ","))"])
         } catch {
             metrics.securityEvent("config.reload_failed")
             log.error("config.reload_failed", metadata: ["reason": "\(error)"])

@@ -29,10 +29,12 @@ enum HostChecks {
     static func listeners(_ configuration: HostConfiguration) throws(ConfigurationProblem) {
         for case .tcp(let host, _) in configuration.server.addresses where !isLoopback(host) && !configuration.behindProxy {
             throw ConfigurationProblem(
-                "host", "listening on \(host) without TLS shows tokens to the network; put a proxy in front and say --behind-proxy")
+                "host",
+                "listening on \(host) without TLS shows tokens to the network; put a proxy in front and say --behind-proxy")
         }
         if let admin = configuration.admin, !isLoopback(admin.host) {
-            throw ConfigurationProblem("admin", "the admin listener is for loopback only; let a collector on this machine read it")
+            throw ConfigurationProblem(
+                "admin", "the admin listener is for loopback only; let a collector on this machine read it")
         }
     }
 

@@ -14,7 +14,9 @@ final class HostEgress: Sendable {
     private let stub: (@Sendable (OutboundRequest) async throws -> OutboundResponse)?
 
     init(
-        client: EgressClient, policies: [FunctionName: [EgressPolicy]], stub: (@Sendable (OutboundRequest) async throws -> OutboundResponse)?, denied: @escaping @Sendable (FunctionName, EgressError) -> Void
+        client: EgressClient, policies: [FunctionName: [EgressPolicy]],
+        stub: (@Sendable (OutboundRequest) async throws -> OutboundResponse)?,
+        denied: @escaping @Sendable (FunctionName, EgressError) -> Void
     ) {
         self.client = client
         self.stub = stub
@@ -24,7 +26,9 @@ final class HostEgress: Sendable {
 
     func fetch(_ request: OutboundRequest, for function: FunctionName) async throws -> OutboundResponse {
         if let stub { return try await stub(request) }
-        guard let method = HTTPRequest.Method(request.method) else { throw OutboundError(.invalidRequest, "the method is no token") }
+        guard let method = HTTPRequest.Method(request.method) else {
+            throw OutboundError(.invalidRequest, "the method is no token")
+        }
         let body: EgressRequest.Body =
             switch request.body {
             case .none: .none
@@ -41,7 +45,8 @@ final class HostEgress: Sendable {
         let policy = policies[function].map { $0[min(max(request.redirects, 0), EgressPolicy.redirectLimit)] } ?? .none
         do {
             let response = try await client.send(outgoing, policy: policy)
-            return OutboundResponse(status: response.status, headers: response.fields, body: BodyStream(UpstreamBody(response.body)))
+            return OutboundResponse(
+                status: response.status, headers: response.fields, body: BodyStream(UpstreamBody(response.body)))
         } catch {
             if error.denial != nil { denied(function, error) }
             throw OutboundError(error)
@@ -54,7 +59,9 @@ final class HostEgress: Sendable {
         var request = EgressRequest(method: .head, url: url)
         request.timeouts = EgressTimeouts(connect: timeout, firstByte: timeout, idle: timeout, total: timeout)
         var reached = true
-        do { _ = try await client.send(request, policy: policy) } catch { reached = error.code == .tooLarge || error.code == .truncated }
+        do { _ = try await client.send(request, policy: policy) } catch {
+            reached = error.code == .tooLarge || error.code == .truncated
+        }
         return (reached, Int((ContinuousClock.now - start) / .milliseconds(1)))
     }
 

@@ -68,6 +68,7 @@ final class FunctionMetrics: Sendable {
 
     private static func counter(_ name: String, _ status: Int, _ reason: String, _ registry: PrometheusRegistry) -> Counter {
         Counter(
-            label: "swiftlet_requests", dimensions: [("function", name), ("status", String(status)), ("reason", reason)], factory: registry)
+            label: "swiftlet_requests", dimensions: [("function", name), ("status", String(status)), ("reason", reason)],
+            factory: registry)
     }
 }

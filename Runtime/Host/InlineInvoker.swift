@@ -18,7 +18,8 @@ package final class InlineInvoker: Invoker {
     package func invoke(_ invocation: Invocation, reply: any InvocationReply) -> any RunningInvocation {
         let run = InlineRun(reply: reply, logger: { [capabilities] in capabilities.logger })
         let scope = InvocationScope(
-            head: invocation.head, clock: clock, deadline: invocation.deadline, capabilities: capabilities, background: { run.background($0) })
+            head: invocation.head, clock: clock, deadline: invocation.deadline, capabilities: capabilities,
+            background: { run.background($0) })
         let handler = handler
         // On the caller's thread until the handler first suspends: no hop for the handler that never does.
         let task = Task.immediate {
@@ -106,7 +107,9 @@ private final class InlineRun: RunningInvocation, Sendable {
         let reply = reply
         let logger = logger
         Task {
-            do { try await work() } catch { logger().error("waitUntil work failed", metadata: ["error": "\(type(of: error)): \(error)"]) }
+            do { try await work() } catch {
+                logger().error("waitUntil work failed", metadata: ["error": "\(type(of: error)): \(error)"])
+            }
             reply.background(-1)
         }
     }

@@ -41,7 +41,8 @@ package enum LocalHost {
 
     /// Serves until a signal, telling where once.
     package static func run(
-        _ functions: [Registration], configuration: HostConfiguration, sink: LogSink, listening: @escaping @Sendable (Listening) -> Void
+        _ functions: [Registration], configuration: HostConfiguration, sink: LogSink,
+        listening: @escaping @Sendable (Listening) -> Void
     ) async throws {
         let host = try Host(functions: functions, configuration: configuration, sink: sink, metrics: PrometheusRegistry())
         let service = HostService(host) { place in listening(place) }
@@ -69,7 +70,8 @@ package enum DevelopmentToken {
             return try TokenMinter(.hs256(secret)).mint(content)
         } catch {
             switch error {
-            case .shortSecret: throw ConfigurationProblem("JWT_SECRET", "is shorter than 32 bytes; make one with: openssl rand -base64 48")
+            case .shortSecret:
+                throw ConfigurationProblem("JWT_SECRET", "is shorter than 32 bytes; make one with: openssl rand -base64 48")
             case .duplicateClaim(let name): throw ConfigurationProblem("claim", "\(name) is given twice")
             case .tooLong: throw ConfigurationProblem("claim", "the token would be longer than a host accepts (8 KiB)")
             case .signing: throw ConfigurationProblem("token", "cannot be signed: \(error)")
@@ -90,7 +92,8 @@ extension Host {
         let now = Int64(time(nil))
         return try? DevelopmentToken.mint(
             .init(
-                subject: "00000000-0000-4000-8000-000000000001", role: "authenticated", audience: ["authenticated"], issuedAt: now,
+                subject: "00000000-0000-4000-8000-000000000001", role: "authenticated", audience: ["authenticated"],
+                issuedAt: now,
                 expiresAt: now + 3600))
     }
 }

@@ -147,7 +147,8 @@ final class Passage: InvocationReply, @unchecked Sendable {
         let head = exchange.head
         let path = head.withPath { String(decoding: UnsafeRawBufferPointer(rebasing: $0[pathOffset...]), as: UTF8.self) }
         return FunctionRequestHead(
-            requestID: requestID, executionID: slot.executionID, method: Method(head.method) ?? .post, functionName: slot.name, path: path,
+            requestID: requestID, executionID: slot.executionID, method: Method(head.method) ?? .post, functionName: slot.name,
+            path: path,
             query: head.query, fields: head.fields, client: client)
     }
 
@@ -230,7 +231,8 @@ final class Passage: InvocationReply, @unchecked Sendable {
         guard (200...599).contains(response.status) else {
             refuse(
                 HTTPError(
-                    500, .invalidResponse, "The function answered with a status outside 200…599", cause: "status \(response.status)"),
+                    500, .invalidResponse, "The function answered with a status outside 200…599",
+                    cause: "status \(response.status)"),
                 fromFunction: true)
             return nil
         }
@@ -243,7 +245,9 @@ final class Passage: InvocationReply, @unchecked Sendable {
             }
         } catch {
             refuse(
-                HTTPError(500, .edgeFunctionError, "Internal Server Error", cause: "the function's header field \(error.name) cannot be sent"),
+                HTTPError(
+                    500, .edgeFunctionError, "Internal Server Error",
+                    cause: "the function's header field \(error.name) cannot be sent"),
                 fromFunction: true)
             return nil
         }
@@ -337,7 +341,8 @@ final class Passage: InvocationReply, @unchecked Sendable {
         deadlineTimer = nil
         host.record(
             Ending(
-                slot: enteredSlot, status: clientGone ? 499 : status, startedAt: startedAt, requestID: requestID, head: exchange.head,
+                slot: enteredSlot, status: clientGone ? 499 : status, startedAt: startedAt, requestID: requestID,
+                head: exchange.head,
                 client: client, caller: caller, subjectHash: subjectHash, bytesIn: bytesIn, bytesOut: bytesOut, refusal: refusal))
         if run == nil { finish() }
     }

@@ -21,7 +21,8 @@ actor UpstreamProbe {
             await withTaskGroup(of: (Int, HostReport.Check).self) { group in
                 for (index, target) in targets.enumerated() {
                     group.addTask {
-                        let (reached, milliseconds) = await egress.reaches(target.url, policy: target.policy, timeout: .seconds(1))
+                        let (reached, milliseconds) = await egress.reaches(
+                            target.url, policy: target.policy, timeout: .seconds(1))
                         return (
                             index,
                             HostReport.Check(

@@ -24,7 +24,8 @@ extension Host {
     func record(_ ending: Ending) {
         let duration = clock.monotonic().subtractingClamped(ending.startedAt)
         inFlight.subtract(1, ordering: .relaxed)
-        (ending.slot?.metrics ?? metrics.unrouted).record(status: ending.status, reason: ending.refusal?.text, nanoseconds: duration)
+        (ending.slot?.metrics ?? metrics.unrouted).record(
+            status: ending.status, reason: ending.refusal?.text, nanoseconds: duration)
         if ending.refusal == .rateLimitExceeded { metrics.securityEvent("limit.hit") }
         if ending.status == 401 {
             metrics.securityEvent(ending.refusal?.text == "UNAUTHORIZED_NO_AUTH_HEADER" ? "auth.missing" : "auth.rejected")
@@ -33,8 +34,10 @@ extension Host {
         ending.head.withPath { path in
             sink.request(
                 LogSink.Request(
-                    wallNanoseconds: clock.wall(), requestID: { ending.requestID.append(to: &$0) }, executionID: ending.slot?.executionID ?? "",
-                    function: ending.slot?.name.text ?? "", method: ending.head.method.token, status: ending.status, code: ending.refusal?.text,
+                    wallNanoseconds: clock.wall(), requestID: { ending.requestID.append(to: &$0) },
+                    executionID: ending.slot?.executionID ?? "",
+                    function: ending.slot?.name.text ?? "", method: ending.head.method.token, status: ending.status,
+                    code: ending.refusal?.text,
                     durationNanoseconds: duration, clientAddress: ending.client.addressText, caller: ending.caller,
                     subjectHash: ending.subjectHash, bytesIn: ending.bytesIn, bytesOut: ending.bytesOut), path: path)
         }
@@ -46,7 +49,8 @@ extension Host {
         log.log(
             level: level, "\(error.code): \(error.message)",
             metadata: [
-                "request_id": "\(passage.requestID.text)", "function": "\(passage.enteredSlot?.name.text ?? "")", "status": "\(error.status)",
+                "request_id": "\(passage.requestID.text)", "function": "\(passage.enteredSlot?.name.text ?? "")",
+                "status": "\(error.status)",
                 "cause": "\(error.cause ?? "")",
             ])
     }
@@ -55,7 +59,8 @@ extension Host {
         log.warning(
             "a begun answer was cut",
             metadata: [
-                "request_id": "\(passage.requestID.text)", "function": "\(passage.enteredSlot?.name.text ?? "")", "code": "\(error.code)",
+                "request_id": "\(passage.requestID.text)", "function": "\(passage.enteredSlot?.name.text ?? "")",
+                "code": "\(error.code)",
                 "cause": "\(error.cause ?? error.message)",
             ])
     }
@@ -71,7 +76,8 @@ extension Host {
         log.info(
             "\(event)",
             metadata: [
-                "kind": "\(refusal.kind.rawValue)", "offset": "\(refusal.offset)", "client_ip": "\(peer)", "request_id": "\(id.text)",
+                "kind": "\(refusal.kind.rawValue)", "offset": "\(refusal.offset)", "client_ip": "\(peer)",
+                "request_id": "\(id.text)",
                 "status": "\(refusal.status)",
             ])
         let error = HTTPError(refusal)

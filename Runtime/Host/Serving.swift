@@ -73,7 +73,8 @@ extension Host {
     /// Stops taking requests; those in flight finish. Called from signals and tests.
     package func stop() {
         guard accepting.exchange(false, ordering: .relaxed) else { return }
-        log.notice("stopping", metadata: ["in_flight": "\(inFlight.load(ordering: .relaxed))", "background": "\(background.count)"])
+        log.notice(
+            "stopping", metadata: ["in_flight": "\(inFlight.load(ordering: .relaxed))", "background": "\(background.count)"])
         stopping.open()
     }
 

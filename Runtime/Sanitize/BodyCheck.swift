@@ -14,7 +14,8 @@ package enum BodyCheck {
         if let length, length > rule.limit {
             throw HTTPError(
                 413, .payloadTooLarge,
-                rule == .none ? "This function takes no body" : "The body is larger than the \(rule.limit) bytes this function takes")
+                rule == .none
+                    ? "This function takes no body" : "The body is larger than the \(rule.limit) bytes this function takes")
         }
         guard case .json = rule, length != 0 else { return }
         if let encoding = head.fields.string("content-encoding"), encoding.lowercased() != "identity" {

@@ -45,7 +45,9 @@ public enum FunctionBody: Sendable {
     fileprivate func bytes() throws(HTTPError) -> Bytes {
         switch self {
         case .whole(let bytes): return bytes
-        case .stream: throw HTTPError(500, .edgeFunctionError, "Internal Server Error", cause: "a streamed body needs a handler of BodyStream")
+        case .stream:
+            throw HTTPError(
+                500, .edgeFunctionError, "Internal Server Error", cause: "a streamed body needs a handler of BodyStream")
         }
     }
 }

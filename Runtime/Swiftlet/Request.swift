@@ -68,14 +68,16 @@ package final class FunctionRequestHead: Sendable {
     /// Fields that describe the connection, or that only the host may speak: a function never sees them as sent.
     private static let hidden: Set<String> = [
         "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer",
-        "transfer-encoding", "upgrade", "expect", "sb-api-key", "forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host",
+        "transfer-encoding", "upgrade", "expect", "sb-api-key", "forwarded", "x-forwarded-for", "x-forwarded-proto",
+        "x-forwarded-host",
         "x-real-ip", "x-request-id", "sb-request-id",
     ]
 
     func makeHTTPFields() -> HTTPFields {
         var result = HTTPFields()
         fields.forEach { name, value in
-            guard let name = HTTPField.Name(String(decoding: name, as: UTF8.self)), !FunctionRequestHead.hidden.contains(name.canonicalName)
+            guard let name = HTTPField.Name(String(decoding: name, as: UTF8.self)),
+                !FunctionRequestHead.hidden.contains(name.canonicalName)
             else { return }
             result.append(HTTPField(name: name, value: String(decoding: value, as: UTF8.self)))
         }

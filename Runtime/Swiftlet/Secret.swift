@@ -9,7 +9,9 @@ public struct SecretName: Sendable, Hashable, Comparable, CustomStringConvertibl
     public static func < (left: SecretName, right: SecretName) -> Bool { left.text < right.text }
 
     public var isValid: Bool {
-        guard let first = text.utf8.first, first.isASCIILetter || first == UInt8(ascii: "_"), text.utf8.count <= 256 else { return false }
+        guard let first = text.utf8.first, first.isASCIILetter || first == UInt8(ascii: "_"), text.utf8.count <= 256 else {
+            return false
+        }
         return text.utf8.allSatisfy { $0.isASCIILetter || $0.isASCIIDigit || $0 == UInt8(ascii: "_") }
     }
 }

@@ -5,8 +5,10 @@ enum Credential {
     @inline(__always)
     static func mayStart(_ byte: UInt8) -> Bool {
         switch byte {
-        case UInt8(ascii: "e"), UInt8(ascii: "A"), UInt8(ascii: "a"), UInt8(ascii: "s"), UInt8(ascii: "S"), UInt8(ascii: "B"), UInt8(ascii: "b"),
-            UInt8(ascii: "p"), UInt8(ascii: "P"), UInt8(ascii: "t"), UInt8(ascii: "T"), UInt8(ascii: "c"), UInt8(ascii: "C"), UInt8(ascii: ":"),
+        case UInt8(ascii: "e"), UInt8(ascii: "A"), UInt8(ascii: "a"), UInt8(ascii: "s"), UInt8(ascii: "S"), UInt8(ascii: "B"),
+            UInt8(ascii: "b"),
+            UInt8(ascii: "p"), UInt8(ascii: "P"), UInt8(ascii: "t"), UInt8(ascii: "T"), UInt8(ascii: "c"), UInt8(ascii: "C"),
+            UInt8(ascii: ":"),
             UInt8(ascii: "0")...UInt8(ascii: "9"):
             true
         default: false
@@ -21,7 +23,9 @@ enum Credential {
         if text[index] == UInt8(ascii: ":") { return userInfo(text, index) }
         if matches(text, index, "eyj"), let length = token(text, index) { return length }
         if matches(text, index, "aiza") { return run(text, index, atLeast: 20) }
-        if matches(text, index, "sk-") || matches(text, index, "sb_secret_") || matches(text, index, "sbp_") { return run(text, index, atLeast: 12) }
+        if matches(text, index, "sk-") || matches(text, index, "sb_secret_") || matches(text, index, "sbp_") {
+            return run(text, index, atLeast: 12)
+        }
         guard !isWord(before) else { return nil }
         if matches(text, index, "bearer ") { return named(text, index, 7) }
         for name in names where matches(text, index, name) {
@@ -38,7 +42,8 @@ enum Credential {
     }
 
     private static let names: [StaticString] = [
-        "password", "passwd", "pwd", "secret", "token", "access_token", "refresh_token", "apikey", "api_key", "api-key", "authorization", "cookie",
+        "password", "passwd", "pwd", "secret", "token", "access_token", "refresh_token", "apikey", "api_key", "api-key",
+        "authorization", "cookie",
         "client_secret",
     ]
 
@@ -52,7 +57,9 @@ enum Credential {
         guard index + count <= text.count else { return false }
         for offset in 0..<count {
             let byte = text[index + offset]
-            guard byte == word.utf8Start[offset] || (byte &- 0x41 < 26 && byte | 0x20 == word.utf8Start[offset]) else { return false }
+            guard byte == word.utf8Start[offset] || (byte &- 0x41 < 26 && byte | 0x20 == word.utf8Start[offset]) else {
+                return false
+            }
         }
         return true
     }

@@ -19,8 +19,10 @@ extension LogSink {
         package var bytesOut: Int
 
         package init(
-            wallNanoseconds: Int64, requestID: @escaping (inout [UInt8]) -> Void, executionID: String, function: String, method: StaticString,
-            status: Int, code: String?, durationNanoseconds: UInt64, clientAddress: String, caller: StaticString, subjectHash: UInt64?,
+            wallNanoseconds: Int64, requestID: @escaping (inout [UInt8]) -> Void, executionID: String, function: String,
+            method: StaticString,
+            status: Int, code: String?, durationNanoseconds: UInt64, clientAddress: String, caller: StaticString,
+            subjectHash: UInt64?,
             bytesIn: Int, bytesOut: Int
         ) {
             self.wallNanoseconds = wallNanoseconds
@@ -53,14 +55,16 @@ extension LogSink {
             if !request.executionID.isEmpty { line.addPlain("execution_id", request.executionID.utf8, to: &bytes) }
             if !request.function.isEmpty { line.addPlain("function", request.function.utf8, to: &bytes) }
             line.addPlain(
-                "method", UnsafeBufferPointer(start: request.method.utf8Start, count: request.method.utf8CodeUnitCount), to: &bytes)
+                "method", UnsafeBufferPointer(start: request.method.utf8Start, count: request.method.utf8CodeUnitCount),
+                to: &bytes)
             line.add("path", path, to: &bytes)
             line.add("status", request.status, to: &bytes)
             if let code = request.code { line.addPlain("code", code.utf8, to: &bytes) }
             line.addMilliseconds("duration_ms", nanoseconds: request.durationNanoseconds, to: &bytes)
             if !request.clientAddress.isEmpty { line.addPlain("client_ip", request.clientAddress.utf8, to: &bytes) }
             line.addPlain(
-                "caller", UnsafeBufferPointer(start: request.caller.utf8Start, count: request.caller.utf8CodeUnitCount), to: &bytes)
+                "caller", UnsafeBufferPointer(start: request.caller.utf8Start, count: request.caller.utf8CodeUnitCount),
+                to: &bytes)
             if let hash = request.subjectHash {
                 let text = String(hash, radix: 16)
                 line.addPlain("sub", text.utf8, to: &bytes)

@@ -114,7 +114,8 @@ package final class LogSink: @unchecked Sendable {
         dropped = 0
         lost += count
         var line = LogLine(format: format, colour: colour)
-        line.begin(&buffer, &stamp, nanoseconds, .warning, "suppressed \(count) lines: they came faster than they could be written")
+        line.begin(
+            &buffer, &stamp, nanoseconds, .warning, "suppressed \(count) lines: they came faster than they could be written")
         line.end(&buffer)
     }
 

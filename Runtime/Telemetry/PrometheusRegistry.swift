@@ -81,11 +81,14 @@ package final class PrometheusRegistry: MetricsFactory {
     package func render(into bytes: inout [UInt8]) {
         let (families, refused) = state.withLock { ($0.families, $0.refused) }
         for (name, family) in families.sorted(by: { $0.key < $1.key }) {
-            bytes.append(contentsOf: "# HELP \(name) \(PrometheusText.help[name] ?? name)\n# TYPE \(name) \(family.kind.rawValue)\n".utf8)
+            bytes.append(
+                contentsOf: "# HELP \(name) \(PrometheusText.help[name] ?? name)\n# TYPE \(name) \(family.kind.rawValue)\n".utf8)
             for (labels, series) in family.series.sorted(by: { $0.key < $1.key }) { series.render(name, labels, into: &bytes) }
         }
         let name = "swiftlet_metrics_refused_series_total"
-        bytes.append(contentsOf: "# HELP \(name) series not kept because there were too many\n# TYPE \(name) counter\n\(name) \(refused)\n".utf8)
+        bytes.append(
+            contentsOf: "# HELP \(name) series not kept because there were too many\n# TYPE \(name) counter\n\(name) \(refused)\n"
+                .utf8)
     }
 }
 
@@ -113,7 +116,8 @@ enum PrometheusText {
     static func name(_ label: String, _ kind: PrometheusRegistry.Kind) -> String {
         var name = ""
         for byte in label.utf8 {
-            let isPlain = (byte | 0x20) &- 0x61 < 26 || byte &- 0x30 < 10 || byte == UInt8(ascii: "_") || byte == UInt8(ascii: ":")
+            let isPlain =
+                (byte | 0x20) &- 0x61 < 26 || byte &- 0x30 < 10 || byte == UInt8(ascii: "_") || byte == UInt8(ascii: ":")
             name.unicodeScalars.append(isPlain ? Unicode.Scalar(byte) : "_")
         }
         if let first = name.utf8.first, first &- 0x30 < 10 { name = "_" + name }

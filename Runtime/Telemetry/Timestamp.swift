@@ -23,7 +23,9 @@ struct Timestamp {
         var parts = tm()
         gmtime_r(&time, &parts)
         text = []
-        func two(_ value: Int32) { text += [UInt8(truncatingIfNeeded: value / 10 % 10) + 0x30, UInt8(truncatingIfNeeded: value % 10) + 0x30] }
+        func two(_ value: Int32) {
+            text += [UInt8(truncatingIfNeeded: value / 10 % 10) + 0x30, UInt8(truncatingIfNeeded: value % 10) + 0x30]
+        }
         text += Array(String(parts.tm_year + 1900).utf8)
         text.append(UInt8(ascii: "-"))
         two(parts.tm_mon + 1)

@@ -20,5 +20,7 @@ package final class ManualClock: Sendable {
         }
     }
 
-    package var hostClock: HostClock { HostClock(monotonic: { self.now.withLock { $0.monotonic } }, wall: { self.now.withLock { $0.wall } }) }
+    package var hostClock: HostClock {
+        HostClock(monotonic: { self.now.withLock { $0.monotonic } }, wall: { self.now.withLock { $0.wall } })
+    }
 }

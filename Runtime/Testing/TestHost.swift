@@ -95,7 +95,9 @@ public struct TestHost: Sendable {
     public func raw(_ bytes: [UInt8]) async throws -> TestResponse {
         let collector = Collector()
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .channelInitializer { channel in channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Receiver(collector)) } }
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Receiver(collector)) }
+            }
             .connect(host: "127.0.0.1", port: port).get()
         // A host that refuses early may close before everything is written; its answer is what counts.
         channel.writeAndFlush(ByteBuffer(bytes: bytes), promise: nil)
@@ -144,7 +146,9 @@ public struct TestResponse: Sendable {
         }
         var headers = HTTPFields()
         for line in lines.dropFirst() {
-            guard let colon = line.firstIndex(of: ":"), let name = HTTPField.Name(String(line[..<colon])) else { throw Malformed(bytes: bytes) }
+            guard let colon = line.firstIndex(of: ":"), let name = HTTPField.Name(String(line[..<colon])) else {
+                throw Malformed(bytes: bytes)
+            }
             headers.append(HTTPField(name: name, value: String(line[line.index(after: colon)...].drop { $0 == " " })))
         }
         self.status = status
@@ -172,7 +176,9 @@ public struct TestResponse: Sendable {
     private static func dechunk(_ bytes: ArraySlice<UInt8>) -> ([UInt8], Bool) {
         var rest = bytes
         var body: [UInt8] = []
-        while let end = rest.firstIndex(of: UInt8(ascii: "\r")), let size = Int(String(decoding: rest[..<end], as: UTF8.self), radix: 16) {
+        while let end = rest.firstIndex(of: UInt8(ascii: "\r")),
+            let size = Int(String(decoding: rest[..<end], as: UTF8.self), radix: 16)
+        {
             if size == 0 { return (body, true) }
             rest = rest[(end + 2)...]
             body += rest.prefix(size)

@@ -1,4 +1,4 @@
-import CorpusJudges
+import Corpus
 import SwiftletAuth
 import SwiftletCrypto
 import SwiftletJSON

@@ -18,7 +18,9 @@ package func judgeCORS(_ row: [String: Any]) -> [String: Any] {
         "allow_origin": value("access-control-allow-origin") ?? NSNull(),
         "vary_origin": value("vary")?.lowercased() == "origin",
         "credentials": value("access-control-allow-credentials") == "true",
-        "expose_headers": value("access-control-expose-headers")?.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) } ?? [],
+        "expose_headers": value("access-control-expose-headers")?.split(separator: ",").map {
+            $0.trimmingCharacters(in: .whitespaces)
+        } ?? [],
     ]
     if request["method"] as? String == "OPTIONS" {
         answer["status"] = 204

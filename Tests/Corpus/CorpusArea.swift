@@ -41,16 +41,23 @@ package enum CorpusArea: String, CaseIterable, Sendable {
     }
 
     private static func proxy(_ row: [String: Any]) -> [String: Any] {
-        if let wire = row["wire_b64"] as? String { return ["got": judgeWire(row, Data(base64Encoded: wire).map { Array($0) } ?? [])] }
+        if let wire = row["wire_b64"] as? String {
+            return ["got": judgeWire(row, Data(base64Encoded: wire).map { Array($0) } ?? [])]
+        }
         guard let seen = judgeProxy(row) as? [String: String] else { return ["got": NSNull()] }
-        return ["got": seen["client"] ?? NSNull(), "client": seen["client"] ?? "", "proto": seen["proto"] ?? "", "host": seen["host"] ?? ""]
+        return [
+            "got": seen["client"] ?? NSNull(), "client": seen["client"] ?? "", "proto": seen["proto"] ?? "",
+            "host": seen["host"] ?? "",
+        ]
     }
 
     /// PROXY protocol: the client's address, `close`, or `timeout` for a header that never ends.
     private static func judgeWire(_ row: [String: Any], _ bytes: [UInt8]) -> String {
         guard let peer = IPAddress(row["peer"] as? String ?? "") else { return "close" }
         let trusted = (row["trusted"] as? [String] ?? []).compactMap { AddressRange($0) }
-        guard (row["id"] as? String)?.contains("untrusted") != true, trusted.contains(where: { $0.contains(peer) }) else { return "close" }
+        guard (row["id"] as? String)?.contains("untrusted") != true, trusted.contains(where: { $0.contains(peer) }) else {
+            return "close"
+        }
         var reader = ProxyProtocol()
         switch bytes.withUnsafeBytes({ reader.read($0) }).outcome {
         case .needMore: return "timeout"

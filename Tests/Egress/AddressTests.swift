@@ -1,5 +1,5 @@
-import CorpusJudges
-import EgressFixtures
+import Corpus
+import TestSupport
 import HTTPTypes
 import SwiftletEgress
 import SwiftletNet

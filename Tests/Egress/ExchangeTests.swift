@@ -1,4 +1,4 @@
-import EgressFixtures
+import TestSupport
 import Glibc
 import HTTPTypes
 import SwiftletEgress

@@ -1,5 +1,5 @@
 import CZlib
-import EgressFixtures
+import TestSupport
 import Glibc
 import HTTPTypes
 import SwiftletEgress

@@ -1,4 +1,4 @@
-import EgressFixtures
+import TestSupport
 import Foundation
 import HTTPTypes
 import SwiftletEgress

@@ -28,7 +28,9 @@ import SwiftletJSON
 struct HealthFixture: EdgeFunction {
     static let name: FunctionName = "health"
     static let policy = Policy(methods: [.get, .post], rateLimit: .none, body: .bytes(upTo: .mib(1)))
-    func handle(_ request: Request<Bytes>, from _: Anyone, in context: Context) async throws -> Response { try .json(["status": "pass"]) }
+    func handle(_ request: Request<Bytes>, from _: Anyone, in context: Context) async throws -> Response {
+        try .json(["status": "pass"])
+    }
 }
 
 /// The benchmark's function: authenticated, JSON in, JSON out.
@@ -61,7 +63,8 @@ struct Mirror: EdgeFunction {
             "method": .string(request.method.rawValue), "path": .string(request.path), "subpath": .string(request.subpath),
             "query": request.queryText.map { .string($0) } ?? .null, "headers": try JSON(encoding: headers),
             "text": request.body.text.map { .string($0) } ?? .null, "bytes": .init(request.body.count),
-            "client": .string(request.clientAddress), "scheme": .string(request.scheme), "region": request.region.map { .string($0) } ?? .null,
+            "client": .string(request.clientAddress), "scheme": .string(request.scheme),
+            "region": request.region.map { .string($0) } ?? .null,
             "subject": visitor.user?.subject.map { .string($0) } ?? .null, "role": visitor.user.map { .string($0.role) } ?? .null,
             "id": .string(request.id),
         ]
@@ -72,7 +75,8 @@ struct Mirror: EdgeFunction {
 /// Answers after `?ms=` milliseconds, and counts how it ended.
 struct Slow: EdgeFunction {
     static let name: FunctionName = "slow"
-    static let policy = Policy(methods: [.get, .post], rateLimit: .none, body: .bytes(upTo: .mib(1)), deadline: .seconds(10), concurrency: 64)
+    static let policy = Policy(
+        methods: [.get, .post], rateLimit: .none, body: .bytes(upTo: .mib(1)), deadline: .seconds(10), concurrency: 64)
     func handle(_ request: Request<Bytes>, from _: Anyone, in context: Context) async throws -> Response {
         Witness.note("slow.started")
         do {
@@ -163,7 +167,9 @@ struct BadHeader: EdgeFunction {
     static let name: FunctionName = "bad-header"
     static let policy = Policy(methods: [.get], rateLimit: .none, body: .none)
     func handle(_ request: Request<Void>, from _: Anyone, in context: Context) async throws -> Response {
-        if request.query["how"] == "framing" { return Response(headers: [.contentLength: "5", .transferEncoding: "chunked"], body: .empty) }
+        if request.query["how"] == "framing" {
+            return Response(headers: [.contentLength: "5", .transferEncoding: "chunked"], body: .empty)
+        }
         throw HTTPError(400, .badRequest, "no", fields: [.init("x-evil", "a\r\nset-cookie: b=c")])
     }
 }
@@ -220,7 +226,8 @@ struct Background: EdgeFunction {
 /// Three requests a minute, and a counter of its own beside them.
 struct Limited: EdgeFunction {
     static let name: FunctionName = "limited"
-    static let policy = Policy(methods: [.get, .post], rateLimit: .perCaller(3, every: .minutes(1)), body: .bytes(upTo: .kib(64)))
+    static let policy = Policy(
+        methods: [.get, .post], rateLimit: .perCaller(3, every: .minutes(1)), body: .bytes(upTo: .kib(64)))
     func handle(_ request: Request<Bytes>, from visitor: Visitor, in context: Context) async throws -> Response {
         Witness.note("limited.called")
         return .text("ok")
@@ -239,7 +246,9 @@ struct OwnCORS: EdgeFunction {
 struct KeysAsBearer: EdgeFunction {
     static let name: FunctionName = "keys-as-bearer"
     static let policy = Policy(methods: [.get], rateLimit: .none, body: .none, keys: .apiKeyHeaderOrBearer)
-    func handle(_ request: Request<Void>, from user: User, in context: Context) async throws -> [String: String] { ["role": user.role] }
+    func handle(_ request: Request<Void>, from user: User, in context: Context) async throws -> [String: String] {
+        ["role": user.role]
+    }
 }
 
 /// Takes tokens only, and reads a secret of its own.

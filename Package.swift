@@ -112,6 +112,7 @@ let package = Package(
         tests("HTTP", ["SwiftletHTTP"]),
         tests("Net", ["SwiftletNet", "Corpus", "TestSupport"]),
         tests("Crypto", ["SwiftletCrypto"]),
+        tests("Telemetry", ["SwiftletTelemetry", logging, metrics]),
         tests("Auth", ["SwiftletAuth", "SwiftletCrypto", "SwiftletJSON", "Corpus"]),
         tests("Egress", ["SwiftletNet", "SwiftletEgress", "Corpus", "TestSupport", "CZlib", httpTypes]),
         tests("Server", ["SwiftletHTTP", "SwiftletServer", nioCore, nioPosix, nioHelpers]),

@@ -10,6 +10,7 @@ extension Host: ExchangeHandler {
     package func receive(_ exchange: Exchange) {  //                                      1  Server read the head
         let passage = Passage(exchange, host: self)  //                                   2  open the record
         do throws(HTTPError) {
+            try checkUpgrade(exchange.head)
             guard try route(passage) else { return }  //                                  3  path → function
             guard try !answeredByCORS(passage) else { return }  //                        4  preflight, method
             try admitPeer(passage)  //                                                    5  coarse limit per address
@@ -37,6 +38,13 @@ extension Host: ExchangeHandler {
 }
 
 extension Host {
+    /// A WebSocket handshake that is none: refused by its form, whatever it is for. A good one goes on as the plain request it also is.
+    func checkUpgrade(_ head: RequestHead) throws(HTTPError) {
+        guard head.upgrade == .webSocket else { return }
+        guard head.method == .get, head.fields.count(of: "sec-websocket-key") == 1, head.fields.string("sec-websocket-version") == "13"
+        else { throw HTTPError(400, .badRequest, "The WebSocket handshake is malformed") }
+    }
+
     /// False when the path is the host's own and has been answered.
     func route(_ passage: Passage) throws(HTTPError) -> Bool {
         let head = passage.exchange.head

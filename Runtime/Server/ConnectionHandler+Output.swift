@@ -56,11 +56,12 @@ extension ConnectionHandler {
         tail: UnsafeRawBufferPointer
     ) {
         let loop = loop
-        loop.scratch.clear()
         let size = ResponseHeadEncoder.maximumSize(fieldsSize: fields.bytes.count)
+        // Of the size it needs: it lives until the socket has taken it, and many wait together.
+        var response = loop.allocator.buffer(capacity: size &+ tail.count)
         fields.bytes.withUnsafeBytes { fields in
             loop.dateLine.withUnsafeBytes { date in
-                _ = loop.scratch.writeWithUnsafeMutableBytes(minimumWritableBytes: size &+ tail.count) { output in
+                _ = response.writeWithUnsafeMutableBytes(minimumWritableBytes: size &+ tail.count) { output in
                     let written = ResponseHeadEncoder.write(
                         status: status, date: date, framing: framing, connection: connection, fields: fields, into: output
                     )
@@ -71,8 +72,7 @@ extension ConnectionHandler {
                 }
             }
         }
-        write(buffer: loop.scratch)
-        loop.trimScratch()
+        write(buffer: response)
     }
 
     func write(buffer: ByteBuffer) {
@@ -83,9 +83,7 @@ extension ConnectionHandler {
     }
 
     func writeContinue() {
-        loop.scratch.clear()
-        loop.scratch.writeStaticString(ResponseHeadEncoder.continue)
-        write(buffer: loop.scratch)
+        write(buffer: loop.continueLine)
         flushSoon()
     }
 
@@ -212,15 +210,14 @@ extension ConnectionHandler {
             outgoing = .length(remaining &- count)
             write(buffer: part)
         case .chunked:
-            loop.scratch.clear()
+            var chunk = loop.allocator.buffer(capacity: count <= 4096 ? count + 20 : 20)
+            chunk.writeChunkSize(count)
             if count <= 4096 {
-                loop.scratch.writeChunkSize(count)
-                loop.scratch.writeImmutableBuffer(part)
-                loop.scratch.writeStaticString("\r\n")
-                write(buffer: loop.scratch)
+                chunk.writeImmutableBuffer(part)
+                chunk.writeStaticString("\r\n")
+                write(buffer: chunk)
             } else {
-                loop.scratch.writeChunkSize(count)
-                write(buffer: loop.scratch)
+                write(buffer: chunk)
                 write(buffer: part)
                 write(buffer: loop.chunkEnd)
             }
@@ -240,9 +237,7 @@ extension ConnectionHandler {
         switch outgoing {
         case .length(let remaining) where remaining > 0: return cut()
         case .chunked:
-            loop.scratch.clear()
-            loop.scratch.writeStaticString("0\r\n\r\n")
-            write(buffer: loop.scratch)
+            write(buffer: loop.lastChunk)
         default: break
         }
         finish()

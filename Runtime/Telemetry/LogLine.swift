@@ -19,121 +19,175 @@ struct LogLine {
         self.colour = colour
     }
 
-    private func room(_ bytes: [UInt8]) -> Int { LogLine.lineLimit - LogLine.reserve - (bytes.count - start) }
+    private func room(_ bytes: borrowing LineBuffer) -> Int { LogLine.lineLimit - LogLine.reserve - (bytes.count - start) }
 
     mutating func begin(
-        _ bytes: inout [UInt8], _ stamp: inout Timestamp, _ nanoseconds: Int64, _ level: Logger.Level, _ message: String
+        _ bytes: inout LineBuffer, _ stamp: inout Timestamp, _ nanoseconds: Int64, _ level: Logger.Level, _ message: String
     ) {
         start = bytes.count
         switch format {
         case .json:
-            bytes.append(contentsOf: "{\"ts\":\"".utf8)
+            bytes.append("{\"ts\":\"" as StaticString)
             stamp.append(nanoseconds, to: &bytes)
-            bytes.append(contentsOf: "\",\"level\":\"".utf8)
-            bytes.append(contentsOf: level.rawValue.utf8)
-            bytes.append(contentsOf: "\",\"msg\":\"".utf8)
+            bytes.append("\",\"level\":\"" as StaticString)
+            bytes.append(level.rawValue)
+            bytes.append("\",\"msg\":\"" as StaticString)
             append(message, to: &bytes)
             bytes.append(UInt8(ascii: "\""))
         case .text:
             stamp.append(nanoseconds, to: &bytes)
             bytes.append(UInt8(ascii: " "))
-            if colour { bytes.append(contentsOf: LogLine.colour(of: level).utf8) }
+            if colour { bytes.append(LogLine.colour(of: level)) }
             let name = level.rawValue.uppercased()
-            bytes.append(contentsOf: name.utf8)
-            bytes.append(contentsOf: repeatElement(UInt8(ascii: " "), count: max(0, 8 - name.utf8.count)))
-            if colour { bytes.append(contentsOf: "\u{1B}[0m".utf8) }
+            bytes.append(name)
+            for _ in 0..<max(0, 8 - name.utf8.count) { bytes.append(UInt8(ascii: " ")) }
+            if colour { bytes.append("\u{1B}[0m" as StaticString) }
             bytes.append(UInt8(ascii: " "))
             append(message, to: &bytes)
         }
     }
 
-    private static func colour(of level: Logger.Level) -> StaticStringBytes {
+    /// The line of a request, whose level and message are always the same.
+    mutating func beginRequest(_ bytes: inout LineBuffer, _ stamp: inout Timestamp, _ nanoseconds: Int64) {
+        guard format == .json else { return begin(&bytes, &stamp, nanoseconds, .info, "request") }
+        start = bytes.count
+        bytes.append("{\"ts\":\"" as StaticString)
+        stamp.append(nanoseconds, to: &bytes)
+        bytes.append("\",\"level\":\"info\",\"msg\":\"request\"" as StaticString)
+    }
+
+    private static func colour(of level: Logger.Level) -> StaticString {
         switch level {
-        case .trace, .debug: StaticStringBytes("\u{1B}[2m")
-        case .info, .notice: StaticStringBytes("\u{1B}[32m")
-        case .warning: StaticStringBytes("\u{1B}[33m")
-        case .error, .critical: StaticStringBytes("\u{1B}[31m")
+        case .trace, .debug: "\u{1B}[2m"
+        case .info, .notice: "\u{1B}[32m"
+        case .warning: "\u{1B}[33m"
+        case .error, .critical: "\u{1B}[31m"
         }
     }
 
     /// A field name of ours, or of a function's author; the value may be anything.
-    mutating func add(_ name: String, _ value: String, to bytes: inout [UInt8]) {
+    mutating func add(_ name: String, _ value: String, to bytes: inout LineBuffer) {
+        var value = value
+        var name = name
+        // A name of our own would say something twice, and readers differ in which they believe.
+        if LogLine.reserved.contains(name) { name = "_" + name }
+        let isSecret = !value.isEmpty && name.withUTF8 { Credential.isName(UnsafeRawBufferPointer($0)) }
         guard open(name, to: &bytes) else { return }
-        if format == .json { bytes.append(UInt8(ascii: "\"")) }
-        append(value, to: &bytes)
-        if format == .json { bytes.append(UInt8(ascii: "\"")) }
+        if isSecret {
+            if format == .json {
+                bytes.append("\"[redacted]\"" as StaticString)
+            } else {
+                bytes.append("[redacted]" as StaticString)
+            }
+        } else {
+            value.withUTF8 { quoted(UnsafeRawBufferPointer($0), to: &bytes) }
+        }
     }
 
-    mutating func add(_ name: String, _ value: Logger.MetadataValue, to bytes: inout [UInt8]) {
-        // Whole numbers stay numbers for whoever reads the JSON.
+    private static let reserved: Set<String> = ["ts", "level", "msg", "cut"]
+
+    /// JSON strings have quotes; in text a value has them when it could pass for more than one.
+    private func quoted(_ value: UnsafeRawBufferPointer, to bytes: inout LineBuffer) {
+        let hasQuotes =
+            format == .json || value.isEmpty
+            || value.contains { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "=") || $0 == UInt8(ascii: "\"") }
+        if hasQuotes { bytes.append(UInt8(ascii: "\"")) }
+        LogText.append(value, to: &bytes, room: min(LogLine.valueLimit, room(bytes)))
+        if hasQuotes { bytes.append(UInt8(ascii: "\"")) }
+    }
+
+    mutating func add(_ name: String, _ value: Logger.MetadataValue, to bytes: inout LineBuffer) {
+        // Whole numbers stay numbers for whoever reads the JSON; long ones could be those of a card and are text.
         let text: String
         switch value {
         case .string(let string): text = string
         case .stringConvertible(let convertible): text = convertible.description
         case .dictionary, .array: text = "\(value)"
         }
-        if format == .json, !text.isEmpty, text.utf8.count < 16, text.utf8.first != UInt8(ascii: "0") || text.utf8.count == 1,
+        if format == .json, !text.isEmpty, text.utf8.count < 13, text.utf8.first != UInt8(ascii: "0") || text.utf8.count == 1,
             text.utf8.allSatisfy({ $0 &- 0x30 < 10 })
         {
-            guard open(name, to: &bytes) else { return }
-            bytes.append(contentsOf: text.utf8)
+            guard open(LogLine.reserved.contains(name) ? "_" + name : name, to: &bytes) else { return }
+            bytes.append(text)
         } else {
             add(name, text, to: &bytes)
         }
     }
 
     /// Bytes from outside, checked here.
-    mutating func add(_ name: StaticString, _ value: UnsafeRawBufferPointer, to bytes: inout [UInt8]) {
+    mutating func add(_ name: StaticString, _ value: UnsafeRawBufferPointer, to bytes: inout LineBuffer) {
         guard openPlain(name, to: &bytes) else { return }
-        if format == .json { bytes.append(UInt8(ascii: "\"")) }
-        LogText.append(value, to: &bytes, room: min(LogLine.valueLimit, room(bytes)))
-        if format == .json { bytes.append(UInt8(ascii: "\"")) }
+        quoted(value, to: &bytes)
     }
 
     /// A value known to hold letters, digits and plain punctuation only.
-    mutating func addPlain(_ name: StaticString, _ value: some Collection<UInt8>, to bytes: inout [UInt8]) {
+    mutating func addPlain(_ name: StaticString, _ value: UnsafeRawBufferPointer, to bytes: inout LineBuffer) {
         guard openPlain(name, to: &bytes) else { return }
+        let value = UnsafeRawBufferPointer(rebasing: value[..<min(value.count, LogLine.valueLimit, max(0, room(bytes)))])
         if format == .json { bytes.append(UInt8(ascii: "\"")) }
-        bytes.append(contentsOf: value)
+        bytes.append(value)
         if format == .json { bytes.append(UInt8(ascii: "\"")) }
     }
 
-    mutating func add(_ name: StaticString, _ value: Int, to bytes: inout [UInt8]) {
+    mutating func addPlain(_ name: StaticString, _ value: StaticString, to bytes: inout LineBuffer) {
+        addPlain(name, UnsafeRawBufferPointer(start: value.utf8Start, count: value.utf8CodeUnitCount), to: &bytes)
+    }
+
+    mutating func addPlain(_ name: StaticString, _ value: String, to bytes: inout LineBuffer) {
+        var value = value
+        value.withUTF8 { addPlain(name, UnsafeRawBufferPointer($0), to: &bytes) }
+    }
+
+    mutating func addPlain(_ name: StaticString, _ value: [UInt8], to bytes: inout LineBuffer) {
+        value.withUnsafeBytes { addPlain(name, $0, to: &bytes) }
+    }
+
+    /// In hexadecimal, as text.
+    mutating func addPlain(_ name: StaticString, hexadecimal value: UInt64, to bytes: inout LineBuffer) {
+        guard openPlain(name, to: &bytes) else { return }
+        if format == .json { bytes.append(UInt8(ascii: "\"")) }
+        LogText.append(UInt(value), radix: 16, to: &bytes)
+        if format == .json { bytes.append(UInt8(ascii: "\"")) }
+    }
+
+    mutating func add(_ name: StaticString, _ value: Int, to bytes: inout LineBuffer) {
         guard openPlain(name, to: &bytes) else { return }
         LogText.append(value, to: &bytes)
     }
 
     /// Milliseconds with three decimals.
-    mutating func addMilliseconds(_ name: StaticString, nanoseconds: UInt64, to bytes: inout [UInt8]) {
+    mutating func addMilliseconds(_ name: StaticString, nanoseconds: UInt64, to bytes: inout LineBuffer) {
         guard openPlain(name, to: &bytes) else { return }
         let microseconds = Int(clamping: nanoseconds / 1000)
         LogText.append(microseconds / 1000, to: &bytes)
         let rest = microseconds % 1000
-        bytes.append(UInt8(ascii: "."))
-        bytes.append(UInt8(truncatingIfNeeded: rest / 100) + 0x30)
-        bytes.append(UInt8(truncatingIfNeeded: rest / 10 % 10) + 0x30)
-        bytes.append(UInt8(truncatingIfNeeded: rest % 10) + 0x30)
+        bytes.append(count: 4) { target in
+            target[0] = UInt8(ascii: ".")
+            target[1] = UInt8(truncatingIfNeeded: rest / 100) + 0x30
+            target[2] = UInt8(truncatingIfNeeded: rest / 10 % 10) + 0x30
+            target[3] = UInt8(truncatingIfNeeded: rest % 10) + 0x30
+        }
     }
 
-    mutating func end(_ bytes: inout [UInt8]) {
+    mutating func end(_ bytes: inout LineBuffer) {
         if format == .json {
-            if isCut { bytes.append(contentsOf: ",\"cut\":true".utf8) }
+            if isCut { bytes.append(",\"cut\":true" as StaticString) }
             bytes.append(UInt8(ascii: "}"))
         } else if isCut {
-            bytes.append(contentsOf: " …".utf8)
+            bytes.append(" …" as StaticString)
         }
         bytes.append(UInt8(ascii: "\n"))
     }
 
-    private mutating func open(_ name: String, to bytes: inout [UInt8]) -> Bool {
+    private mutating func open(_ name: String, to bytes: inout LineBuffer) -> Bool {
         guard room(bytes) > 2 * name.utf8.count + 64 else {
             isCut = true
             return false
         }
         if format == .json {
-            bytes.append(contentsOf: ",\"".utf8)
+            bytes.append(",\"" as StaticString)
             append(name, to: &bytes)
-            bytes.append(contentsOf: "\":".utf8)
+            bytes.append("\":" as StaticString)
         } else {
             bytes.append(UInt8(ascii: " "))
             append(name, to: &bytes)
@@ -142,29 +196,23 @@ struct LogLine {
         return true
     }
 
-    private mutating func openPlain(_ name: StaticString, to bytes: inout [UInt8]) -> Bool {
+    @inline(__always)
+    private mutating func openPlain(_ name: StaticString, to bytes: inout LineBuffer) -> Bool {
         guard room(bytes) > name.utf8CodeUnitCount + 64 else {
             isCut = true
             return false
         }
         bytes.append(format == .json ? UInt8(ascii: ",") : UInt8(ascii: " "))
         if format == .json { bytes.append(UInt8(ascii: "\"")) }
-        bytes.append(contentsOf: UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
+        bytes.append(name)
         if format == .json { bytes.append(UInt8(ascii: "\"")) }
         bytes.append(format == .json ? UInt8(ascii: ":") : UInt8(ascii: "="))
         return true
     }
 
-    private func append(_ text: String, to bytes: inout [UInt8]) {
+    private func append(_ text: String, to bytes: inout LineBuffer) {
         var text = text
         let room = min(LogLine.valueLimit, room(bytes))
         text.withUTF8 { LogText.append(UnsafeRawBufferPointer($0), to: &bytes, room: room) }
     }
-}
-
-/// A literal whose bytes can be appended.
-struct StaticStringBytes {
-    let text: StaticString
-    init(_ text: StaticString) { self.text = text }
-    var utf8: UnsafeBufferPointer<UInt8> { UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount) }
 }

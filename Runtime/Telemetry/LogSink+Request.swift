@@ -45,30 +45,23 @@ extension LogSink {
     /// - Parameter path: without the query.
     package func request(_ request: borrowing Request, path: UnsafeRawBufferPointer) {
         guard level <= .info else { return }
-        append(at: request.wallNanoseconds) { bytes, stamp in
+        // Outside the lock: the id is the caller's code.
+        var id: [UInt8] = []
+        request.requestID(&id)
+        append { bytes, stamp in
             var line = LogLine(format: format, colour: colour)
-            line.begin(&bytes, &stamp, request.wallNanoseconds, .info, "request")
-            var id: [UInt8] = []
-            id.reserveCapacity(64)
-            request.requestID(&id)
+            line.beginRequest(&bytes, &stamp, request.wallNanoseconds)
             line.addPlain("request_id", id, to: &bytes)
-            if !request.executionID.isEmpty { line.addPlain("execution_id", request.executionID.utf8, to: &bytes) }
-            if !request.function.isEmpty { line.addPlain("function", request.function.utf8, to: &bytes) }
-            line.addPlain(
-                "method", UnsafeBufferPointer(start: request.method.utf8Start, count: request.method.utf8CodeUnitCount),
-                to: &bytes)
+            if !request.executionID.isEmpty { line.addPlain("execution_id", request.executionID, to: &bytes) }
+            if !request.function.isEmpty { line.addPlain("function", request.function, to: &bytes) }
+            line.addPlain("method", request.method, to: &bytes)
             line.add("path", path, to: &bytes)
             line.add("status", request.status, to: &bytes)
-            if let code = request.code { line.addPlain("code", code.utf8, to: &bytes) }
+            if let code = request.code { line.addPlain("code", code, to: &bytes) }
             line.addMilliseconds("duration_ms", nanoseconds: request.durationNanoseconds, to: &bytes)
-            if !request.clientAddress.isEmpty { line.addPlain("client_ip", request.clientAddress.utf8, to: &bytes) }
-            line.addPlain(
-                "caller", UnsafeBufferPointer(start: request.caller.utf8Start, count: request.caller.utf8CodeUnitCount),
-                to: &bytes)
-            if let hash = request.subjectHash {
-                let text = String(hash, radix: 16)
-                line.addPlain("sub", text.utf8, to: &bytes)
-            }
+            if !request.clientAddress.isEmpty { line.addPlain("client_ip", request.clientAddress, to: &bytes) }
+            line.addPlain("caller", request.caller, to: &bytes)
+            if let hash = request.subjectHash { line.addPlain("sub", hexadecimal: hash, to: &bytes) }
             line.add("bytes_in", request.bytesIn, to: &bytes)
             line.add("bytes_out", request.bytesOut, to: &bytes)
             line.end(&bytes)

@@ -28,17 +28,15 @@ package final class PrometheusRegistry: MetricsFactory {
 
     private func series<Made: Series>(_ label: String, _ kind: Kind, _ dimensions: [(String, String)], make: () -> Made) -> Made {
         let name = PrometheusText.name(label, kind)
-        let labels = PrometheusText.labels(dimensions)
+        let labels = PrometheusText.labels(dimensions, kind)
         return state.withLock { state in
-            if let family = state.families[name] {
-                if let known = family.series[labels] as? Made { return known }
-                // One name with two kinds would be a page nobody can read.
-                guard family.kind == kind else {
-                    state.refused += 1
-                    return make()
-                }
-            }
-            guard state.series < limit else {
+            let family = state.families[name]
+            if let known = family?.series[labels] as? Made { return known }
+            // One name with two kinds, or one series with two meanings, would be a page nobody can read.
+            let isClash =
+                family.map { $0.kind != kind || $0.series[labels] != nil }
+                ?? PrometheusRegistry.clashes(name, kind, state.families)
+            guard !isClash, state.series < limit else {
                 state.refused += 1
                 return make()
             }
@@ -49,12 +47,21 @@ package final class PrometheusRegistry: MetricsFactory {
         }
     }
 
+    /// Whether a new name would write lines of another one: a histogram `a` writes `a_count`.
+    private static func clashes(_ name: String, _ kind: Kind, _ families: [String: Family]) -> Bool {
+        let parts = ["_bucket", "_sum", "_count"]
+        if name == refusedName || kind == .histogram && parts.contains(where: { families[name + $0] != nil }) { return true }
+        return parts.contains { name.hasSuffix($0) && families[String(name.dropLast($0.count))]?.kind == .histogram }
+    }
+
+    private static let refusedName = "swiftlet_metrics_refused_series_total"
+
     package func makeCounter(label: String, dimensions: [(String, String)]) -> any CounterHandler {
         series(label, .counter, dimensions) { CounterSeries() }
     }
 
     package func makeFloatingPointCounter(label: String, dimensions: [(String, String)]) -> any FloatingPointCounterHandler {
-        series(label, .counter, dimensions) { FloatSeries() }
+        series(label, .counter, dimensions) { FloatCounterSeries() }
     }
 
     package func makeRecorder(label: String, dimensions: [(String, String)], aggregate: Bool) -> any RecorderHandler {
@@ -85,7 +92,7 @@ package final class PrometheusRegistry: MetricsFactory {
                 contentsOf: "# HELP \(name) \(PrometheusText.help[name] ?? name)\n# TYPE \(name) \(family.kind.rawValue)\n".utf8)
             for (labels, series) in family.series.sorted(by: { $0.key < $1.key }) { series.render(name, labels, into: &bytes) }
         }
-        let name = "swiftlet_metrics_refused_series_total"
+        let name = PrometheusRegistry.refusedName
         bytes.append(
             contentsOf: "# HELP \(name) series not kept because there were too many\n# TYPE \(name) counter\n\(name) \(refused)\n"
                 .utf8)
@@ -120,13 +127,20 @@ enum PrometheusText {
                 (byte | 0x20) &- 0x61 < 26 || byte &- 0x30 < 10 || byte == UInt8(ascii: "_") || byte == UInt8(ascii: ":")
             name.unicodeScalars.append(isPlain ? Unicode.Scalar(byte) : "_")
         }
-        if let first = name.utf8.first, first &- 0x30 < 10 { name = "_" + name }
+        if name.utf8.first.map({ $0 &- 0x30 < 10 }) ?? true { name = "_" + name }
         return kind == .counter && !name.hasSuffix("_total") ? name + "_total" : name
     }
 
-    /// `a="x",b="y"`, sorted, so that the order in which labels are given makes no second series.
-    static func labels(_ dimensions: [(String, String)]) -> String {
-        dimensions.sorted { $0.0 < $1.0 }.map { "\(name($0.0, .gauge))=\"\(escaped($0.1))\"" }.joined(separator: ",")
+    /// `a="x",b="y"`, sorted, so that the order in which labels are given makes no second series. Names are letters, digits and `_`, no
+    /// two alike, and `le` is the histogram's own.
+    static func labels(_ dimensions: [(String, String)], _ kind: PrometheusRegistry.Kind) -> String {
+        var taken: Set<String> = kind == .histogram ? ["le"] : []
+        let pairs = dimensions.sorted { ($0.0, $0.1) < ($1.0, $1.1) }.map { dimension in
+            var label = String(name(dimension.0, .gauge).map { $0 == ":" ? "_" : $0 })
+            while !taken.insert(label).inserted { label += "_" }
+            return "\(label)=\"\(escaped(dimension.1))\""
+        }
+        return pairs.joined(separator: ",")
     }
 
     private static func escaped(_ value: String) -> String {

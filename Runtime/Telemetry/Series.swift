@@ -3,36 +3,54 @@ import Synchronization
 
 final class CounterSeries: CounterHandler, Series {
     private let value = Atomic<Int64>(0)
-    func increment(by amount: Int64) { value.wrappingAdd(amount, ordering: .relaxed) }
+    /// A counter never goes down.
+    func increment(by amount: Int64) {
+        guard amount > 0 else { return }
+        value.wrappingAdd(amount, ordering: .relaxed)
+    }
     func reset() { value.store(0, ordering: .relaxed) }
     func render(_ name: String, _ labels: String, into bytes: inout [UInt8]) {
         PrometheusText.line(name, labels, String(value.load(ordering: .relaxed)), into: &bytes)
     }
 }
 
-/// A number that is set or added to: gauges, meters, floating-point counters.
-final class FloatSeries: FloatingPointCounterHandler, RecorderHandler, MeterHandler, Series {
+/// A double that many threads change.
+struct AtomicDouble: ~Copyable {
     private let bits = Atomic<UInt64>(0)
-
-    private func update(_ change: (Double) -> Double) {
+    var value: Double { Double(bitPattern: bits.load(ordering: .relaxed)) }
+    func set(_ value: Double) { bits.store(value.bitPattern, ordering: .relaxed) }
+    func add(_ amount: Double) {
         var current = bits.load(ordering: .relaxed)
         while true {
-            let next = change(Double(bitPattern: current)).bitPattern
+            let next = (Double(bitPattern: current) + amount).bitPattern
             let (exchanged, original) = bits.weakCompareExchange(expected: current, desired: next, ordering: .relaxed)
             if exchanged { return }
             current = original
         }
     }
+}
 
-    func increment(by amount: Double) { update { $0 + amount } }
-    func decrement(by amount: Double) { update { $0 - amount } }
-    func set(_ value: Double) { bits.store(value.bitPattern, ordering: .relaxed) }
-    func set(_ value: Int64) { set(Double(value)) }
-    func record(_ value: Int64) { set(Double(value)) }
-    func record(_ value: Double) { set(value) }
-    func reset() { set(0.0) }
+/// A floating-point counter: it never goes down, and no amount makes it useless.
+final class FloatCounterSeries: FloatingPointCounterHandler, Series {
+    private let sum = AtomicDouble()
+    func increment(by amount: Double) { if amount > 0, amount.isFinite { sum.add(amount) } }
+    func reset() { sum.set(0) }
     func render(_ name: String, _ labels: String, into bytes: inout [UInt8]) {
-        PrometheusText.line(name, labels, PrometheusText.text(Double(bitPattern: bits.load(ordering: .relaxed))), into: &bytes)
+        PrometheusText.line(name, labels, PrometheusText.text(sum.value), into: &bytes)
+    }
+}
+
+/// A number that is set or added to: gauges and meters.
+final class FloatSeries: RecorderHandler, MeterHandler, Series {
+    private let number = AtomicDouble()
+    func increment(by amount: Double) { number.add(amount) }
+    func decrement(by amount: Double) { number.add(-amount) }
+    func set(_ value: Double) { number.set(value) }
+    func set(_ value: Int64) { number.set(Double(value)) }
+    func record(_ value: Int64) { number.set(Double(value)) }
+    func record(_ value: Double) { number.set(value) }
+    func render(_ name: String, _ labels: String, into bytes: inout [UInt8]) {
+        PrometheusText.line(name, labels, PrometheusText.text(number.value), into: &bytes)
     }
 }
 
@@ -46,7 +64,7 @@ final class HistogramSeries: TimerHandler, RecorderHandler, Series {
 
     /// Counts per bucket, the last one for everything beyond; then the sum.
     private let counts: [Cell]
-    private let sum = FloatSum()
+    private let sum = AtomicDouble()
 
     final class Cell: Sendable {
         let value = Atomic<Int64>(0)
@@ -55,16 +73,19 @@ final class HistogramSeries: TimerHandler, RecorderHandler, Series {
     init() { counts = (0...HistogramSeries.bounds.count).map { _ in Cell() } }
 
     func recordNanoseconds(_ duration: Int64) {
+        let duration = max(0, duration)
         var index = 0
         while index < HistogramSeries.nanoseconds.count, duration > HistogramSeries.nanoseconds[index] { index += 1 }
         counts[index].value.wrappingAdd(1, ordering: .relaxed)
-        sum.add(nanoseconds: duration)
+        sum.add(Double(duration) / 1e9)
     }
 
     func record(_ value: Int64) { record(Double(value)) }
     func record(_ value: Double) {
         guard value.isFinite else { return }
-        recordNanoseconds(Int64(max(-9e18, min(9e18, value * 1e9))))
+        let index = HistogramSeries.bounds.firstIndex { value <= $0 } ?? HistogramSeries.bounds.count
+        counts[index].value.wrappingAdd(1, ordering: .relaxed)
+        sum.add(value)
     }
 
     func render(_ name: String, _ labels: String, into bytes: inout [UInt8]) {
@@ -75,14 +96,7 @@ final class HistogramSeries: TimerHandler, RecorderHandler, Series {
             let bound = index < HistogramSeries.bounds.count ? PrometheusText.text(HistogramSeries.bounds[index]) : "+Inf"
             PrometheusText.line(name + "_bucket", labels + separator + "le=\"\(bound)\"", String(total), into: &bytes)
         }
-        PrometheusText.line(name + "_sum", labels, PrometheusText.text(sum.seconds), into: &bytes)
+        PrometheusText.line(name + "_sum", labels, PrometheusText.text(sum.value), into: &bytes)
         PrometheusText.line(name + "_count", labels, String(total), into: &bytes)
     }
-}
-
-/// A sum of durations, exact to the nanosecond.
-final class FloatSum: Sendable {
-    private let nanoseconds = Atomic<Int64>(0)
-    func add(nanoseconds duration: Int64) { nanoseconds.wrappingAdd(duration, ordering: .relaxed) }
-    var seconds: Double { Double(nanoseconds.load(ordering: .relaxed)) / 1e9 }
 }

@@ -20,9 +20,11 @@ package struct SinkLogHandler: LogHandler {
     }
 
     package func log(event: LogEvent) {
+        guard event.level >= sink.level else { return }
         var fields = metadata
         if let provided = metadataProvider?.get() { fields.merge(provided) { $1 } }
         if let given = event.metadata { fields.merge(given) { $1 } }
+        if let error = event.error, fields["error"] == nil { fields["error"] = .string("\(error)") }
         sink.event(label: label, level: event.level, message: event.message.description, fields: fields)
     }
 }

@@ -5,11 +5,12 @@ struct Timestamp {
     private var second = Int64.min
     private var text: [UInt8] = []
 
-    mutating func append(_ nanoseconds: Int64, to bytes: inout [UInt8]) {
-        let second = nanoseconds >= 0 ? nanoseconds / 1_000_000_000 : (nanoseconds - 999_999_999) / 1_000_000_000
+    mutating func append(_ nanoseconds: Int64, to bytes: inout LineBuffer) {
+        let part = nanoseconds % 1_000_000_000
+        let second = nanoseconds / 1_000_000_000 - (part < 0 ? 1 : 0)
         if second != self.second { make(second) }
-        bytes.append(contentsOf: text)
-        let milliseconds = (nanoseconds - second * 1_000_000_000) / 1_000_000
+        bytes.append(text)
+        let milliseconds = (part < 0 ? part + 1_000_000_000 : part) / 1_000_000
         bytes.append(UInt8(ascii: "."))
         bytes.append(UInt8(truncatingIfNeeded: milliseconds / 100) + 0x30)
         bytes.append(UInt8(truncatingIfNeeded: milliseconds / 10 % 10) + 0x30)

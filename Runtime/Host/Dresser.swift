@@ -33,7 +33,8 @@ struct Dresser {
         encoded.appendOwn(name, value)
     }
 
-    mutating func add(_ name: String, _ value: String) { add(name.utf8, value.utf8) }
+    /// For values only known now. Named apart, so that literals never take this slower way.
+    mutating func add(text name: String, _ value: String) { add(name.utf8, value.utf8) }
 
     /// Fields of ours are well formed; one that is not would be a bug here, and is left out rather than sent.
     private mutating func add(_ name: some Collection<UInt8>, _ value: some Collection<UInt8>) {

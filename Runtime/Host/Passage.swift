@@ -279,7 +279,7 @@ final class Passage: InvocationReply, @unchecked Sendable {
         let host = host
         var dresser = Dresser(requestID: requestID)
         let body = ErrorBody.write(error, requestID: requestID)
-        dresser.add("sb-error-code", error.code.text)
+        dresser.add(text: "sb-error-code", error.code.text)
         if !fromFunction { dresser.add("x-relay-error", "true") }
         if error.status == 401 { dresser.add("www-authenticate", "Bearer") }
         dresser.add("content-type", "application/json")

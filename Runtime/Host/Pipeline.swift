@@ -41,7 +41,8 @@ extension Host {
     /// A WebSocket handshake that is none: refused by its form, whatever it is for. A good one goes on as the plain request it also is.
     func checkUpgrade(_ head: RequestHead) throws(HTTPError) {
         guard head.upgrade == .webSocket else { return }
-        guard head.method == .get, head.fields.count(of: "sec-websocket-key") == 1, head.fields.string("sec-websocket-version") == "13"
+        guard head.method == .get, head.fields.count(of: "sec-websocket-key") == 1,
+            head.fields.string("sec-websocket-version") == "13"
         else { throw HTTPError(400, .badRequest, "The WebSocket handshake is malformed") }
     }
 

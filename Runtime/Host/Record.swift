@@ -83,7 +83,7 @@ extension Host {
         let error = HTTPError(refusal)
         var dresser = Dresser(requestID: id)
         dresser.add("content-type", "application/json")
-        dresser.add("sb-error-code", error.code.text)
+        dresser.add(text: "sb-error-code", error.code.text)
         dresser.add("x-relay-error", "true")
         dresser.add("cache-control", "no-store")
         dresser.add(corsFields(for: nil))

@@ -1,5 +1,5 @@
 import NIOCore
-import SwiftletJSON
+public import SwiftletJSON
 
 /// A function the host serves at `/functions/v1/<name>`.
 ///
@@ -56,6 +56,10 @@ extension EdgeFunction where Input: Decodable {
     public static func read(_ body: FunctionBody) throws -> Input { try body.bytes().decode(Input.self) }
 }
 
+extension EdgeFunction where Input == JSON {
+    public static func read(_ body: FunctionBody) throws -> Input { try body.bytes().json() }
+}
+
 extension EdgeFunction where Input == Bytes {
     public static func read(_ body: FunctionBody) throws -> Input { try body.bytes() }
 }
@@ -75,6 +79,12 @@ extension EdgeFunction where Input == BodyStream {
 
 extension EdgeFunction where Output: Encodable {
     public static func render(_ output: Output) throws -> Response { try .json(output) }
+}
+
+extension EdgeFunction where Output == JSON {
+    public static func render(_ output: Output) throws -> Response {
+        Response(status: 200, mediaType: "application/json", body: .bytes(Bytes(output.bytes)))
+    }
 }
 
 extension EdgeFunction where Output == Response {

@@ -209,8 +209,8 @@ import Testing
             return statuses
         }
         #expect(statuses == Array(repeating: 200, count: 200))
-        // Other suites run beside this one with clients of their own, each with its one thread.
-        #expect(threadNames().filter { $0 == "egress" }.count < 40)
+        // Other suites run beside this one with clients of their own; a thread a request would be two hundred more.
+        #expect(threadNames().filter { $0 == "egress" }.count < 150)
         #expect(client.metrics.completed == 200)
         #expect(client.metrics.activeTransfers == 0)
         await client.shutdown()

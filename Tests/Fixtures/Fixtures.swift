@@ -37,13 +37,8 @@ struct HealthFixture: EdgeFunction {
 struct Echo: EdgeFunction {
     static let name: FunctionName = "echo"
     static let policy = Policy(methods: [.get, .post], rateLimit: .perCaller(100_000_000, every: .minutes(1)))
-    struct Output: Encodable {
-        let ok: Bool
-        let sub: String?
-        let echo: JSON
-    }
-    func handle(_ request: Request<JSON>, from user: User, in context: Context) async throws -> Output {
-        Output(ok: true, sub: user.subject, echo: request.body)
+    func handle(_ request: Request<JSON>, from user: User, in context: Context) async throws -> JSON {
+        ["ok": true, "sub": user.subject.map { .string($0) } ?? .null, "echo": request.body]
     }
 }
 

@@ -34,7 +34,7 @@ def raw(row):
 def exchange(port, data):
     """What the host answers, and whether it closed. A row that leaves the host waiting ends with our half-close."""
     with socket.create_connection(("127.0.0.1", port), timeout=5) as one:
-        one.settimeout(0.4)
+        one.settimeout(0.25)
         answer, closed = b"", False
         try:
             one.sendall(data)

@@ -48,7 +48,14 @@ final class HostCapabilities: Capabilities {
         return secret
     }
 
-    func setting(_ setting: Setting) -> String { settings.value(setting) }
+    /// Only what the policy declares: settings come from the same environment as secrets.
+    func setting(_ setting: Setting) -> String {
+        guard policy.settings.contains(where: { $0.name == setting.name }) else {
+            logger.error("the setting \(setting.name) is not in the policy of \(name); add it to `settings:`")
+            return setting.defaultValue
+        }
+        return settings.value(setting)
+    }
 
     func fetch(_ request: OutboundRequest) async throws -> OutboundResponse { try await egress.fetch(request, for: name) }
 

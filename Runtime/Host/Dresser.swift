@@ -54,7 +54,17 @@ struct Dresser {
         }
     }
 
-    /// Fields of an error, which may come from a function: what cannot be sent is dropped.
+    /// Fields of an error, which may come from a function: what cannot be sent, or is not the function's to say, is dropped.
+    mutating func add(errorField field: HTTPError.Field) {
+        let name = field.name.lowercased()
+        guard !Dresser.isServers(name), !name.hasPrefix("access-control-") else { return }
+        switch name {
+        case "content-type", "sb-error-code", "x-relay-error": return
+        default: addChecked(field)
+        }
+    }
+
+    /// What cannot be sent is dropped.
     mutating func addChecked(_ field: HTTPError.Field) {
         _ = try? encoded.append(field.name, field.value)
     }

@@ -34,4 +34,19 @@ extension HTTPError {
         case .clientGone, .answered: self.init(400, .badRequest, "The client went away")
         }
     }
+
+    /// A function's error as it can go out: a status that is an error's, and a code that is a word. Codes reach a header field,
+    /// the log and the metrics as they are, and a function may have made one from anything.
+    var sendable: HTTPError {
+        var error = self
+        if !(400...599).contains(status) {
+            error = HTTPError(
+                500, .invalidResponse, "The function answered with a status outside 200…599",
+                cause: "thrown with status \(status)")
+        }
+        let code = error.code.text.utf8
+        let isWord = code.allSatisfy { $0.isASCIILetter || $0.isASCIIDigit || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: "-") }
+        if !isWord || !(1...64).contains(code.count) { error.code = .edgeFunctionError }
+        return error
+    }
 }

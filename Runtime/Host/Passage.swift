@@ -270,6 +270,7 @@ final class Passage: InvocationReply, @unchecked Sendable {
     /// Answers with an error, or cuts a stream that has begun.
     func refuse(_ error: HTTPError, fromFunction: Bool = false) {
         guard phase != .answered else { return }
+        let error = fromFunction ? error.sendable : error
         refusal = error.code
         if phase == .streaming {
             exchange.abort()
@@ -286,7 +287,7 @@ final class Passage: InvocationReply, @unchecked Sendable {
         dresser.add("x-content-type-options", "nosniff")
         dresser.add("cache-control", "no-store")
         dresser.add(host.corsFields(for: origin))
-        for field in error.fields { dresser.addChecked(field) }
+        for field in error.fields { dresser.add(errorField: field) }
         addLimits(to: &dresser)
         status = error.status
         bytesOut = body.count

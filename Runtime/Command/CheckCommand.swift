@@ -13,7 +13,9 @@ struct CheckCommand: AsyncParsableCommand {
     func run() async throws {
         try await ServeCommand.exitingOnProblem {
             let configuration = try options.configuration()
-            let sink = LogSink(descriptor: STDERR_FILENO, format: options.isText ? .text : .json, level: .warning)
+            // Not used here, but serve would refuse it.
+            _ = try options.level()
+            let sink = LogSink(descriptor: STDERR_FILENO, format: try options.isText() ? .text : .json, level: .warning)
             defer { sink.close() }
             let host = try Host(
                 functions: CommandLineTool.functions, configuration: configuration, sink: sink, metrics: PrometheusRegistry())

@@ -29,13 +29,7 @@ enum SecretListing {
         }
     }
 
-    private static func isHosts(_ name: String) -> Bool {
-        [
-            "JWT_SECRET", "SUPABASE_JWT_SECRET", "JWT_SECRET_PREVIOUS", "SUPABASE_JWKS", "SUPABASE_PUBLISHABLE_KEYS",
-            "SUPABASE_SECRET_KEYS",
-            "SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY",
-        ].contains(name)
-    }
+    private static func isHosts(_ name: String) -> Bool { AuthSetup.names.contains(name) }
 
     /// The pairs of a dotenv file.
     static func pairs(in file: String) throws -> [(SecretName, String)] {

@@ -20,9 +20,10 @@ struct ServeCommand: AsyncParsableCommand {
     func run() async throws {
         try await ServeCommand.exitingOnProblem {
             let configuration = try options.configuration()
-            let sink = LogSink(descriptor: STDOUT_FILENO, format: options.isText ? .text : .json, level: try options.level())
+            let sink = LogSink(
+                descriptor: STDOUT_FILENO, format: try options.isText() ? .text : .json, level: try options.level())
             defer { sink.close() }
-            try await ServeCommand.serve(configuration, sink: sink, announces: true, isText: options.isText)
+            try await ServeCommand.serve(configuration, sink: sink, announces: true, isText: try options.isText())
         }
     }
 

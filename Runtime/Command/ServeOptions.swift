@@ -111,6 +111,29 @@ struct SecretOptions: ParsableArguments {
 
 /// Settings from the environment, read once.
 struct Environment: Sendable {
+    /// The flags of `serve`, as the environment spells them.
+    private static let names: Set<String> = [
+        "HOST", "PORT", "UNIX_SOCKET", "ADMIN_PORT", "BEHIND_PROXY", "TRUSTED_PROXY", "FORWARDED_HEADER", "PROXY_PROTOCOL",
+        "CORS_ORIGIN", "CORS_CREDENTIALS", "JWKS_URL", "JWKS_FILE", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_LEEWAY", "SECRETS",
+        "SECRETS_DIR", "ADDRESS_LIMIT", "MAX_REQUEST_LINE", "MAX_HEADER_BYTES", "MAX_HEADERS", "HEAD_TIMEOUT", "BODY_TIMEOUT",
+        "KEEP_ALIVE", "MAX_CONNECTIONS", "MAX_CONNECTIONS_PER_ADDRESS", "MAX_PIPELINED", "ALLOW_PRIVATE_EGRESS", "STRICT",
+        "INLINE",
+        "THREADS", "LOG_FORMAT", "LOG_LEVEL", "DRAIN",
+    ]
+    /// Read by the repository's own scripts and tests, which may start a host.
+    private static let developerNames: Set<String> = ["BENCH", "FUZZ", "SHARED", "FIXTURES", "PYTHON", "SECRETS_TEST"]
+
+    /// A setting that nobody reads is a setting that does not hold: it is named instead of passed over.
+    static func refuseUnknown(in variables: some Sequence<String>) throws(ConfigurationProblem) {
+        let unknown = variables.filter { $0.hasPrefix("SWIFTLET_") }.sorted().first { name in
+            let own = String(name.dropFirst("SWIFTLET_".count))
+            return !names.contains(own) && !developerNames.contains(own)
+        }
+        guard let unknown else { return }
+        throw ConfigurationProblem(
+            unknown, "is no setting of this host; `swiftlet serve --help` lists the flags they are named after")
+    }
+
     static let shared = Environment()
     private let reader = ConfigReader(provider: EnvironmentVariablesProvider())
 
@@ -125,7 +148,14 @@ struct Environment: Sendable {
 
     func list(_ name: String) -> [String] { string(name)?.split(separator: ",").map { String($0.trimmedSpaces) } ?? [] }
 
-    func flag(_ name: String) -> Bool { ["1", "true", "yes", "on"].contains(string(name)?.lowercased() ?? "") }
+    func flag(_ name: String) throws -> Bool {
+        guard let text = string(name)?.lowercased() else { return false }
+        if ["1", "true", "yes", "on"].contains(text) { return true }
+        guard ["0", "false", "no", "off"].contains(text) else {
+            throw ConfigurationProblem("SWIFTLET_\(name)", "is neither 'true' nor 'false'")
+        }
+        return false
+    }
 
     func number(_ name: String) throws -> Int? {
         guard let text = string(name) else { return nil }
@@ -159,6 +189,7 @@ extension ServeOptions {
     /// The configuration these flags and the environment make. Throws ``ConfigurationProblem``.
     func configuration() throws -> HostConfiguration {
         let environment = Environment.shared
+        try Environment.refuseUnknown(in: Environment.variables.keys)
         var configuration = HostConfiguration()
         configuration.mounts = CommandLineTool.mounts
         let host = listening.host ?? environment.string("HOST") ?? "127.0.0.1"
@@ -173,14 +204,14 @@ extension ServeOptions {
         let admin = listening.adminPort ?? environment.string("ADMIN_PORT") ?? "54390"
         configuration.admin = admin == "none" ? nil : .init(host: "127.0.0.1", port: try ServeOptions.port(admin, "admin-port"))
 
-        configuration.behindProxy = proxies.behindProxy || environment.flag("BEHIND_PROXY")
+        configuration.behindProxy = try proxies.behindProxy || environment.flag("BEHIND_PROXY")
         configuration.trustedProxies = proxies.trustedProxy.isEmpty ? environment.list("TRUSTED_PROXY") : proxies.trustedProxy
-        configuration.usesForwardedHeader = proxies.forwardedHeader || environment.flag("FORWARDED_HEADER")
-        configuration.server.proxyProtocol = proxies.proxyProtocol || environment.flag("PROXY_PROTOCOL")
+        configuration.usesForwardedHeader = try proxies.forwardedHeader || environment.flag("FORWARDED_HEADER")
+        configuration.server.proxyProtocol = try proxies.proxyProtocol || environment.flag("PROXY_PROTOCOL")
 
         let origins = browsers.corsOrigin.isEmpty ? environment.list("CORS_ORIGIN") : browsers.corsOrigin
         if !origins.isEmpty { configuration.corsOrigins = origins }
-        configuration.corsCredentials = browsers.corsCredentials || environment.flag("CORS_CREDENTIALS")
+        configuration.corsCredentials = try browsers.corsCredentials || environment.flag("CORS_CREDENTIALS")
 
         configuration.auth.jwksURL = tokens.jwksURL ?? environment.string("JWKS_URL") ?? environment.variable("SUPABASE_JWKS_URL")
         configuration.auth.jwksFile = tokens.jwksFile ?? environment.string("JWKS_FILE")
@@ -191,7 +222,7 @@ extension ServeOptions {
         secrets.apply(to: &configuration)
         try applyLimits(to: &configuration)
 
-        configuration.strict = running.strict || environment.flag("STRICT")
+        configuration.strict = try running.strict || environment.flag("STRICT")
         configuration.server.loops = try running.threads ?? environment.number("THREADS") ?? 0
         configuration.drain = .seconds(try running.drain ?? environment.number("DRAIN") ?? 30)
         return configuration
@@ -244,12 +275,20 @@ extension ServeOptions {
         return port
     }
 
-    var isText: Bool {
-        switch running.logFormat ?? Environment.shared.string("LOG_FORMAT").flatMap(LogFormat.init(rawValue:)) ?? .auto {
+    func isText() throws -> Bool {
+        switch try running.logFormat ?? ServeOptions.logFormat(Environment.shared.string("LOG_FORMAT")) {
         case .text: true
         case .json: false
         case .auto: isatty(STDOUT_FILENO) == 1
         }
+    }
+
+    private static func logFormat(_ text: String?) throws -> LogFormat {
+        guard let text else { return .auto }
+        guard let format = LogFormat(rawValue: text) else {
+            throw ConfigurationProblem("log-format", "'\(text)' is not one of auto, text, json")
+        }
+        return format
     }
 
     func level() throws -> Logger.Level {

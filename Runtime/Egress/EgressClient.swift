@@ -26,13 +26,14 @@ package final class EgressClient: Sendable {
         package var maxConnectionSeconds: Int
         /// Addresses of one answer that are tried in turn.
         package var maxAddresses: Int
+        package var threadName: StaticString
         package var detour: Detour?
 
         package init(
             resolver: any Resolver = SystemResolver(), certificateAuthorities: String? = nil,
             userAgent: String = "swiftlet", maxTransfers: Int = 1_024, maxConnections: Int = 512,
             maxConnectionsPerHost: Int = 256, maxIdleConnections: Int = 64, maxIdleSeconds: Int = 60,
-            maxConnectionSeconds: Int = 600, maxAddresses: Int = 4, detour: Detour? = nil
+            maxConnectionSeconds: Int = 600, maxAddresses: Int = 4, threadName: StaticString = "egress", detour: Detour? = nil
         ) {
             self.resolver = resolver
             self.certificateAuthorities = certificateAuthorities
@@ -44,6 +45,7 @@ package final class EgressClient: Sendable {
             self.maxIdleSeconds = maxIdleSeconds
             self.maxConnectionSeconds = maxConnectionSeconds
             self.maxAddresses = max(1, maxAddresses)
+            self.threadName = threadName
             self.detour = detour
         }
     }

@@ -54,7 +54,7 @@ final class TransferLoop: @unchecked Sendable {
     }
 
     func start() -> Bool {
-        hasStarted = startThread(named: "egress") { [self] in run() }
+        hasStarted = startThread(named: "\(options.threadName)") { [self] in run() }
         return hasStarted
     }
 

@@ -5,10 +5,16 @@ import SwiftletJSON
 import SwiftletSecrets
 
 /// Makes what Auth needs from secrets and settings, under the names Supabase gives them.
-struct AuthSetup {
+package struct AuthSetup {
     let configuration: AuthConfiguration
     /// What the operator should know, without values.
     private(set) var notes: [String] = []
+
+    /// Secrets that are the host's own, under the names Supabase gives them.
+    package static let names: [String] = [
+        "JWT_SECRET", "SUPABASE_JWT_SECRET", "JWT_SECRET_PREVIOUS", "SUPABASE_JWKS", "SUPABASE_PUBLISHABLE_KEYS",
+        "SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEYS", "SUPABASE_SECRET_KEY",
+    ]
 
     /// The secret of Supabase's local stack, published in its documentation.
     package static let demoSecret = "super-secret-jwt-token-with-at-least-32-characters-long"

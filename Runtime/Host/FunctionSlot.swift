@@ -25,6 +25,8 @@ package final class FunctionSlot: Sendable {
     /// Bit per method.
     private let methodBits: UInt8
     package let deadlineNanoseconds: UInt64
+    /// As people read it: `150s`, `0.25s`.
+    let deadlineText: String
 
     init(
         index: Int, registration: Registration, invoker: any Invoker, limit: CallerLimit?, metrics: FunctionMetrics,
@@ -50,6 +52,7 @@ package final class FunctionSlot: Sendable {
         if policy.cors == .host { methods.removeAll { $0 == .options } }
         methodBits = methods.reduce(0) { $0 | $1.bit }
         deadlineNanoseconds = UInt64(max(0, policy.deadline.clampedNanoseconds))
+        deadlineText = FunctionSlot.seconds(deadlineNanoseconds)
     }
 
     private let missing = Mutex<[SecretName]>([])
@@ -71,6 +74,15 @@ package final class FunctionSlot: Sendable {
         let names = missingSecrets
         guard !names.isEmpty else { return }
         throw .missingSecrets(names, of: name)
+    }
+
+    private static func seconds(_ nanoseconds: UInt64) -> String {
+        let milliseconds = nanoseconds / 1_000_000
+        let fraction = milliseconds % 1000
+        guard fraction != 0 else { return "\(milliseconds / 1000)s" }
+        var digits = String(1000 + fraction).dropFirst()
+        while digits.last == "0" { digits = digits.dropLast() }
+        return "\(milliseconds / 1000).\(digits)s"
     }
 
     func answers(_ method: Method) -> Bool { methodBits & method.bit != 0 }

@@ -9,7 +9,7 @@ import SwiftletHTTP
 import SwiftletNet
 import SwiftletRateLimit
 package import SwiftletSecrets
-package import SwiftletServer
+import SwiftletServer
 package import SwiftletTelemetry
 import Synchronization
 

@@ -7,6 +7,7 @@ import SwiftletServer
 enum HostChecks {
     static func names(_ functions: [Registration]) throws(ConfigurationProblem) {
         var seen: Set<FunctionName> = []
+        let secrets = Set(functions.flatMap { $0.policy.secrets.map(\.text) } + AuthSetup.names)
         for function in functions {
             guard function.name.isValid else { throw ConfigurationProblem("function '\(function.name)'", FunctionName.rule) }
             guard seen.insert(function.name).inserted else {
@@ -15,6 +16,17 @@ enum HostChecks {
             for secret in function.policy.secrets where !secret.isValid {
                 throw ConfigurationProblem(
                     "function '\(function.name)'", "declares the secret '\(secret)', which is no name: letters, digits and '_'")
+            }
+            // A setting is read without the care a secret gets, by whichever function names it.
+            for setting in function.policy.settings where secrets.contains(setting.name) {
+                throw ConfigurationProblem(
+                    "function '\(function.name)'",
+                    "declares the setting \(setting.name), which is a secret's name; call it otherwise")
+            }
+            for setting in function.policy.settings where !SecretName(setting.name).isValid {
+                throw ConfigurationProblem(
+                    "function '\(function.name)'",
+                    "declares the setting '\(setting.name)', which is no name: letters, digits and '_'")
             }
             guard function.policy.deadline > .zero else {
                 throw ConfigurationProblem("function '\(function.name)'", "has a deadline that is not positive")

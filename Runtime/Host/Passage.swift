@@ -1,5 +1,5 @@
 import HTTPTypes
-package import NIOCore
+import NIOCore
 import Swiftlet
 import SwiftletHTTP
 import SwiftletServer
@@ -161,8 +161,7 @@ final class Passage: InvocationReply, @unchecked Sendable {
     private func deadlinePassed() {
         guard phase != .answered else { return }
         run?.cancel(.deadline)
-        let seconds = slot.policy.deadline.components.seconds
-        refuse(HTTPError(504, .idleTimeout, "Request idle timeout limit (\(seconds)s) reached"))
+        refuse(HTTPError(504, .idleTimeout, "Request idle timeout limit (\(slot.deadlineText)) reached"))
     }
 
     // MARK: InvocationReply

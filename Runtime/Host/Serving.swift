@@ -1,8 +1,8 @@
 import NIOCore
-package import ServiceLifecycle
+import ServiceLifecycle
 import Swiftlet
 import SwiftletHTTP
-package import SwiftletServer
+import SwiftletServer
 import SwiftletTelemetry
 import Synchronization
 import UnixSignals

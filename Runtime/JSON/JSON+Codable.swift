@@ -2,7 +2,7 @@ extension JSON: Codable {
     /// From any decoder; the readers of this room take a direct way.
     public init(from decoder: any Decoder) throws {
         if let decoder = decoder as? JSONValueDecoder {
-            self = decoder.document.value(at: decoder.index, in: try decoder.document.live())
+            self = try decoder.json()
             return
         }
         if let container = try? decoder.container(keyedBy: JSONNameKey.self) {

@@ -64,9 +64,67 @@ extension JSON.Number {
     init(_ text: UnsafeBufferPointer<UInt8>, isInteger: Bool) {
         if isInteger, let exact = JSON.Number(integer: text) {
             self = exact
-        } else {
-            self = .decimal(JSON.Number.double(text))
+            return
         }
+        self = .decimal(JSON.Number.double(text))
+    }
+
+    /// The integer that a number written with a fraction or an exponent is, digit by digit, where a `Double` holds only one near it; `nil`
+    /// when it is none of 64 bits.
+    init?(whole text: UnsafeBufferPointer<UInt8>) {
+        let isNegative = text.first == UInt8(ascii: "-")
+        // Zeros wait until another digit follows, so that those at the end cost no room.
+        var magnitude: UInt64 = 0
+        var zeros = 0
+        var exponent = 0
+        var isFraction = false
+        var index = isNegative ? 1 : 0
+        while index < text.count, text[index] | 0x20 != UInt8(ascii: "e") {
+            let byte = text[index]
+            index &+= 1
+            guard byte.isDigit else {
+                isFraction = true
+                continue
+            }
+            if isFraction { exponent &-= 1 }
+            zeros &+= 1
+            guard byte != UInt8(ascii: "0") else { continue }
+            guard let shifted = JSON.Number.shifted(magnitude, by: zeros) else { return nil }
+            let (sum, overflowed) = shifted.addingReportingOverflow(UInt64(byte &- UInt8(ascii: "0")))
+            if overflowed { return nil }
+            magnitude = sum
+            zeros = 0
+        }
+        if index < text.count {
+            index &+= 1
+            let isDown = index < text.count && text[index] == UInt8(ascii: "-")
+            var written = 0
+            for byte in text[index...] where byte.isDigit {
+                written = min(written &* 10 &+ Int(byte &- UInt8(ascii: "0")), 100_000)
+            }
+            exponent &+= isDown ? 0 &- written : written
+        }
+        guard exponent &+ zeros >= 0, let value = JSON.Number.shifted(magnitude, by: exponent &+ zeros) else { return nil }
+        if !isNegative {
+            self = Int64(exactly: value).map { .integer($0) } ?? .unsigned(value)
+        } else if value <= Int64.min.magnitude {
+            self = .integer(Int64(truncatingIfNeeded: 0 &- value))
+        } else {
+            return nil
+        }
+    }
+
+    /// Times ten, so many times.
+    private static func shifted(_ value: UInt64, by places: Int) -> UInt64? {
+        guard value > 0 else { return 0 }
+        guard places < 20 else { return nil }
+        var value = value
+        for _ in 0..<places {
+            let (product, overflowed) = value.multipliedReportingOverflow(by: 10)
+            if overflowed { return nil }
+            value = product
+        }
+        return value
     }
 
     /// `nil` when no 64-bit integer is the number: it is too large, or a negative zero.

@@ -22,7 +22,7 @@ public enum JSON: Sendable, Hashable {
         private(set) var members: [Element] = []
         /// Made when there are too many members to look at each.
         private var index: [JSONName: Int]?
-        private static let indexed = 16
+        private static let indexed = 32
 
         public init() {}
 
@@ -95,9 +95,10 @@ extension JSON.Object: Hashable {
 extension JSON {
     /// Parses a document strictly: RFC 8259, UTF-8 without a byte-order mark, nothing before or after the value.
     public static func parse(_ bytes: UnsafeRawBufferPointer, limits: JSONLimits = .standard) throws(JSONError) -> JSON {
-        let document = try JSONDocument(bytes, limits: limits)
-        guard let base = document.base else { throw JSONError(.unexpectedEnd, at: 0) }
-        return document.value(at: 0, in: base)
+        let workspace = try JSONWorkspace.open(bytes, limits: limits)
+        defer { workspace.close() }
+        guard let base = workspace.document.base else { throw JSONError(.unexpectedEnd, at: 0) }
+        return JSONValues(workspace.document, in: base).value(at: 0)
     }
 
     public static func parse(_ bytes: [UInt8], limits: JSONLimits = .standard) throws(JSONError) -> JSON {
@@ -132,7 +133,8 @@ extension JSON {
 
     /// Any encodable value.
     public init(encoding value: some Encodable) throws {
-        self = try JSON.parse(try JSONWriter().encode(value), limits: JSONLimits(depth: 512, members: .max, digits: .max))
+        self = try JSON.parse(
+            try JSONWriter().encode(value), limits: JSONLimits(depth: .max, members: .max, elements: .max, digits: .max))
     }
 
     public subscript(name: String) -> JSON? {

@@ -1,42 +1,75 @@
-/// A parsed document while it is read. Decoders that outlive the call find no bytes any more.
+/// A scanned document while it is read.
+///
+/// One object serves one document after the other. Every reader holds the epoch it was made in: one that outlives the call that made it
+/// finds another epoch and throws, instead of reading what is no longer there.
+@usableFromInline
 final class JSONDocument {
     private(set) var base: UnsafePointer<UInt8>?
-    let nodes: UnsafeMutablePointer<JSONNode>
-    private let count: Int
-    let allowsDuplicates: Bool
+    private var storage = JSONNodes(capacity: JSONNodes.first)
+    private(set) var nodes: UnsafeMutablePointer<JSONNode>
+    private(set) var epoch: UInt32 = 0
+    private(set) var allowsDuplicates = false
     /// Made for objects with many members that are not asked for in order: a scan for each would be quadratic.
     private var indexes: [Int: [JSONName: Int]] = [:]
     private static let indexed = 32
+    /// Readers kept for reuse; belongs to whoever owns the document too.
+    private let reuse: Unmanaged<JSONReuse>
+
+    init(reuse: JSONReuse) {
+        self.reuse = Unmanaged.passUnretained(reuse)
+        nodes = storage.base
+    }
+
+    deinit { storage.release() }
 
     /// `bytes` stay valid until ``close()``.
-    init(_ bytes: UnsafeRawBufferPointer, limits: JSONLimits) throws(JSONError) {
-        let tape = try JSONTape(bytes, limits: limits)
-        nodes = tape.nodes
-        count = tape.count
+    @inline(__always)
+    func open(_ bytes: UnsafeRawBufferPointer, limits: JSONLimits) throws(JSONError) {
+        defer { nodes = storage.base }
+        try JSONTape.scan(bytes, limits: limits, into: &storage)
         base = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
         allowsDuplicates = limits.duplicateNames == .lastWins
     }
 
-    deinit { nodes.deallocate() }
-
-    func close() { base = nil }
+    func close() {
+        base = nil
+        epoch &+= 1
+        if !indexes.isEmpty { indexes = [:] }
+        storage.trim()
+        nodes = storage.base
+    }
 
     @inline(__always)
-    func live() throws -> UnsafePointer<UInt8> {
-        guard let base else { throw JSONError(.other, path: "", "was read after decoding had ended") }
+    func live(_ epoch: UInt32) throws -> UnsafePointer<UInt8> {
+        guard let base, epoch == self.epoch else { throw JSONDocument.ended() }
         return base
     }
 
+    @inline(__always) func isLive(_ epoch: UInt32) -> Bool { base != nil && epoch == self.epoch }
+
+    @inline(never)
+    private static func ended() -> JSONError { JSONError(.other, path: "", "was read after decoding had ended") }
+
+    // MARK: Values of any type. The caller has checked the epoch.
+
     @inline(__always)
     func decode<Value: Decodable>(_ type: Value.Type, at index: Int) throws -> Value {
-        if type == JSON.self { return try json(at: index) }
+        if let shortcut = reuse._withUnsafeGuaranteedRef({ $0.shortcut(for: type) }) {
+            // Held for the call: what it decodes may take its slot.
+            return try shortcut.takeUnretainedValue().decode(self, index)
+        }
         return try Value(from: JSONValueDecoder(document: self, index: index))
     }
 
-    @inline(never)
-    private func json<Value>(at index: Int) throws -> Value {
-        guard let value = value(at: index, in: try live()) as? Value else { throw mismatch(Value.self, at: index) }
-        return value
+    @inline(__always)
+    func members<Key: CodingKey>(at index: Int) throws -> KeyedDecodingContainer<Key> {
+        guard nodes[index].kind == .object else { throw mismatch([String: Any].self, at: index) }
+        if let kept: Unmanaged<JSONKept<KeyedDecodingContainer<Key>>> = reuse._withUnsafeGuaranteedRef({
+            $0.members(of: self, at: index, by: Key.self)
+        }) {
+            return kept._withUnsafeGuaranteedRef { $0.copy() }
+        }
+        return reuse._withUnsafeGuaranteedRef { $0.newMembers(of: self, at: index) }
     }
 
     // MARK: Leaves
@@ -53,10 +86,10 @@ final class JSONDocument {
     }
 
     @inline(__always)
-    func string(at index: Int) throws -> String {
+    func string(at index: Int, in base: UnsafePointer<UInt8>) throws -> String {
         let node = nodes[index]
         guard node.isString else { throw mismatch(String.self, at: index) }
-        return node.text(in: try live())
+        return node.text(in: base)
     }
 
     @inline(__always)
@@ -69,77 +102,105 @@ final class JSONDocument {
     }
 
     @inline(__always)
-    func integer<Value: FixedWidthInteger>(_ type: Value.Type, at index: Int) throws -> Value {
+    func integer<Value: FixedWidthInteger>(_ type: Value.Type, at index: Int, in base: UnsafePointer<UInt8>) throws -> Value {
         let node = nodes[index]
         guard node.isNumber else { throw mismatch(type, at: index) }
-        guard let value = JSON.Number(node, in: try live()).exactly(type) else { throw outOfRange(at: index) }
+        if node.kind == .integer, let value = JSON.Number(node, in: base).exactly(type) { return value }
+        return try wholeNumber(type, at: index, in: base)
+    }
+
+    /// `1.0` and `1e3` are integers too.
+    @inline(never)
+    private func wholeNumber<Value: FixedWidthInteger>(_ type: Value.Type, at index: Int, in base: UnsafePointer<UInt8>) throws
+        -> Value
+    {
+        let node = nodes[index]
+        let number = JSON.Number(node, in: base)
+        // From 2^53 on a Double may not be the number that a text such as `9007199254740993.0` means.
+        let isExact = node.kind == .integer || number.double.magnitude < 0x1p53
+        guard let value = (isExact ? number : JSON.Number(whole: node.slice(in: base)))?.exactly(type) else {
+            throw outOfRange(at: index)
+        }
         return value
     }
 
-    func double(at index: Int) throws -> Double {
+    func double(at index: Int, in base: UnsafePointer<UInt8>) throws -> Double {
         let node = nodes[index]
         guard node.isNumber else { throw mismatch(Double.self, at: index) }
-        return JSON.Number(node, in: try live()).double
+        return JSON.Number(node, in: base).double
     }
 
-    func float(at index: Int) throws -> Float {
-        let value = Float(try double(at: index))
+    func float(at index: Int, in base: UnsafePointer<UInt8>) throws -> Float {
+        let node = nodes[index]
+        guard node.isNumber else { throw mismatch(Float.self, at: index) }
+        let double = JSON.Number(node, in: base).double
+        // Rounding twice goes wrong only where the first result lies exactly between two Floats; those and the tiniest start from the text.
+        let isBetween = double.bitPattern & 0x1FFF_FFFF == 0x1000_0000 || double.magnitude < Double(Float.leastNormalMagnitude)
+        let value = isBetween ? Float(String(decoding: node.slice(in: base), as: UTF8.self)) ?? .nan : Float(double)
         guard value.isFinite else { throw outOfRange(at: index) }
         return value
     }
 
     // MARK: Members
 
-    /// Where a member's value is. Looks first at the member found last and the one after it, because types mostly ask in order.
+    /// Where a member's value is, or 0. Looks first at the member after the one found last, because types mostly ask in order.
     @inline(__always)
-    func member(_ name: String, of object: Int) throws -> Int? {
-        let base = try live()
-        let length = nodes[object].length
-        guard length > 0 else { return nil }
-        guard !allowsDuplicates else { return lastMember(name, of: object, in: base) }
-        var name = name
-        let found: Int = name.withUTF8 { name in
-            let end = Int(nodes[object].next)
-            var child = Int(nodes[object].start)
-            var left = length > JSONDocument.indexed ? 2 : length
-            while left > 0 {
-                if nodes[child].isString(name, in: base) {
-                    nodes[object].start = UInt32(truncatingIfNeeded: child)
-                    return child &+ 1
-                }
-                child = Int(nodes[child &+ 1].next)
-                if child == end { child = object &+ 1 }
-                left &-= 1
-            }
-            return 0
-        }
-        if found > 0 { return found }
-        return length > JSONDocument.indexed ? indexedMember(name, of: object, in: base) : nil
-    }
-
-    @inline(never)
-    private func lastMember(_ name: String, of object: Int, in base: UnsafePointer<UInt8>) -> Int? {
-        if nodes[object].length > JSONDocument.indexed { return indexedMember(name, of: object, in: base) }
-        var name = name
+    func member(_ key: some CodingKey, of object: Int, in base: UnsafePointer<UInt8>) -> Int {
+        var name = key.stringValue
         return name.withUTF8 { name in
-            var found: Int?
-            forEachMember(of: object) { if nodes[$0].isString(name, in: base) { found = $0 &+ 1 } }
-            return found
+            guard !allowsDuplicates else { return lastMember(name, of: object, in: base) }
+            let end = Int(nodes[object].next)
+            let hint = Int(nodes[object].start)
+            // An empty object ends where its first member would stand.
+            if hint < end, nodes[hint].isString(name, in: base) { return found(hint, of: object) }
+            return otherMember(name, of: object, in: base)
         }
     }
 
+    /// Notes where the next search begins.
+    @inline(__always)
+    private func found(_ name: Int, of object: Int) -> Int {
+        let value = name &+ 1
+        let next = nodes[value].next
+        nodes[object].start = next < nodes[object].next ? next : UInt32(truncatingIfNeeded: object &+ 1)
+        return value
+    }
+
     @inline(never)
-    private func indexedMember(_ name: String, of object: Int, in base: UnsafePointer<UInt8>) -> Int? {
-        if let index = indexes[object] {
-            let found = index[JSONName(name)]
-            if let found { nodes[object].start = UInt32(truncatingIfNeeded: found &- 1) }
-            return found
+    private func otherMember(_ name: UnsafeBufferPointer<UInt8>, of object: Int, in base: UnsafePointer<UInt8>) -> Int {
+        let length = nodes[object].length
+        if length > JSONDocument.indexed { return indexedMember(name, of: object, in: base) }
+        var child = object &+ 1
+        for _ in 0..<length {
+            if nodes[child].isString(name, in: base) { return found(child, of: object) }
+            child = Int(nodes[child &+ 1].next)
         }
-        var index: [JSONName: Int] = [:]
-        index.reserveCapacity(Int(nodes[object].length))
-        forEachMember(of: object) { index[JSONName(nodes[$0].text(in: base))] = $0 &+ 1 }
-        indexes[object] = index
-        return index[JSONName(name)]
+        return 0
+    }
+
+    @inline(never)
+    private func lastMember(_ name: UnsafeBufferPointer<UInt8>, of object: Int, in base: UnsafePointer<UInt8>) -> Int {
+        if nodes[object].length > JSONDocument.indexed { return indexedMember(name, of: object, in: base) }
+        var found = 0
+        forEachMember(of: object) { if nodes[$0].isString(name, in: base) { found = $0 &+ 1 } }
+        return found
+    }
+
+    @inline(never)
+    private func indexedMember(_ name: UnsafeBufferPointer<UInt8>, of object: Int, in base: UnsafePointer<UInt8>) -> Int {
+        let name = JSONName(String(decoding: name, as: UTF8.self))
+        let value: Int?
+        if let index = indexes[object] {
+            value = index[name]
+        } else {
+            var index: [JSONName: Int] = [:]
+            index.reserveCapacity(Int(nodes[object].length))
+            forEachMember(of: object) { index[JSONName(nodes[$0].text(in: base))] = $0 &+ 1 }
+            indexes[object] = index
+            value = index[name]
+        }
+        guard let value else { return 0 }
+        return allowsDuplicates ? value : found(value &- 1, of: object)
     }
 
     /// Calls `body` with the place of each member name.
@@ -157,64 +218,18 @@ final class JSONDocument {
     /// The way from the root, found when someone asks: the common case keeps no record of it.
     @inline(never)
     func path(to index: Int) -> [any CodingKey] {
+        guard let base else { return [] }
         var keys: [any CodingKey] = []
         var index = index
         while index > 0 {
             let parent = Int(nodes[index].parent)
             if nodes[parent].kind == .object {
-                keys.append(JSONNameKey(base.map { nodes[index &- 1].text(in: $0) } ?? ""))
+                keys.append(JSONNameKey(nodes[index &- 1].text(in: base), isForeign: nodes[parent].hasForeignNames))
             } else {
                 keys.append(JSONIndexKey(Int(nodes[index].ordinal)))
             }
             index = parent
         }
         return keys.reversed()
-    }
-
-    // MARK: Values
-
-    /// Recursive, which the cap on depth keeps safe.
-    func value(at index: Int, in base: UnsafePointer<UInt8>) -> JSON {
-        let node = nodes[index]
-        switch node.kind {
-        case .null: return .null
-        case .true: return .bool(true)
-        case .false: return .bool(false)
-        case .integer, .decimal: return .number(JSON.Number(node, in: base))
-        case .string: return .string(String(decoding: node.slice(in: base), as: UTF8.self))
-        case .escaped: return .string(node.text(in: base))
-        case .array:
-            let length = Int(node.length)
-            return .array(
-                [JSON](unsafeUninitializedCapacity: length) { elements, count in
-                    guard var element = elements.baseAddress else { return }
-                    var child = index &+ 1
-                    for _ in 0..<length {
-                        element.initialize(to: value(at: child, in: base))
-                        element += 1
-                        count &+= 1
-                        child = Int(nodes[child].next)
-                    }
-                })
-        case .object:
-            if allowsDuplicates {
-                var object = JSON.Object()
-                forEachMember(of: index) { object[nodes[$0].text(in: base)] = value(at: $0 &+ 1, in: base) }
-                return .object(object)
-            }
-            let length = Int(node.length)
-            return .object(
-                JSON.Object(
-                    distinct: [JSON.Object.Element](unsafeUninitializedCapacity: length) { members, count in
-                        guard var member = members.baseAddress else { return }
-                        var child = index &+ 1
-                        for _ in 0..<length {
-                            member.initialize(to: (nodes[child].text(in: base), value(at: child &+ 1, in: base)))
-                            member += 1
-                            count &+= 1
-                            child = Int(nodes[child &+ 1].next)
-                        }
-                    }))
-        }
     }
 }

@@ -85,7 +85,7 @@ struct JSONElementWriter: UnkeyedEncodingContainer {
 
     private mutating func nested() -> JSONValueEncoder {
         guard (try? open()) != nil else { return JSONValueEncoder(output: output, place: .none) }
-        return JSONValueEncoder(output: output, place: output.begin())
+        return output.part(of: place)
     }
 
     mutating func nestedContainer<Nested: CodingKey>(keyedBy type: Nested.Type) -> KeyedEncodingContainer<Nested> {

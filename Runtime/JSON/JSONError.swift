@@ -4,7 +4,7 @@ public struct JSONError: Error, Sendable, Hashable, CustomStringConvertible {
     public enum Code: String, Sendable, Hashable, CaseIterable {
         case unexpectedByte, unexpectedEnd, trailingBytes, invalidNumber, invalidEscape, loneSurrogate, invalidUTF8,
             controlCharacter
-        case duplicateName, tooDeep, tooManyMembers, numberTooLong, stringTooLong, tooLong
+        case duplicateName, tooDeep, tooManyMembers, tooManyElements, numberTooLong, stringTooLong, tooLong
         /// The document is valid, but not what the type asked for; `path` says where.
         case wrongType, missing, outOfRange, other
     }
@@ -45,6 +45,7 @@ public struct JSONError: Error, Sendable, Hashable, CustomStringConvertible {
         case .duplicateName: "a member name that stands twice"
         case .tooDeep: "it is nested too deeply"
         case .tooManyMembers: "it has too many members"
+        case .tooManyElements: "its arrays have too many elements"
         case .numberTooLong: "a number with too many digits"
         case .stringTooLong: "a string that is too long"
         case .tooLong: "it is too long"
@@ -53,35 +54,4 @@ public struct JSONError: Error, Sendable, Hashable, CustomStringConvertible {
     }
 
     public var description: String { path == nil ? "\(message) at byte \(offset)" : message }
-}
-
-/// What a document may hold.
-public struct JSONLimits: Sendable, Hashable {
-    /// Open containers.
-    public var depth: Int
-    /// Members of objects and elements of arrays, in the whole document.
-    public var members: Int
-    /// Characters of one number.
-    public var digits: Int
-    /// Bytes of one string as written, escapes unresolved.
-    public var stringBytes: Int
-    public var duplicateNames: DuplicateNames
-
-    public enum DuplicateNames: Sendable, Hashable {
-        case refuse, lastWins
-    }
-
-    public init(
-        depth: Int = 64, members: Int = 10_000, digits: Int = 64, stringBytes: Int = .max,
-        duplicateNames: DuplicateNames = .refuse
-    ) {
-        // Values are built and written by recursion: this keeps any stack safe.
-        self.depth = min(max(depth, 1), 512)
-        self.members = members
-        self.digits = digits
-        self.stringBytes = stringBytes
-        self.duplicateNames = duplicateNames
-    }
-
-    public static let standard = JSONLimits()
 }

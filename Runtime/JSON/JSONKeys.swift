@@ -9,8 +9,14 @@ struct JSONIndexKey: CodingKey {
 
 struct JSONNameKey: CodingKey {
     let stringValue: String
-    init(_ name: String) { stringValue = name }
-    init?(stringValue: String) { self.stringValue = stringValue }
-    init?(intValue: Int) { stringValue = String(intValue) }
+    /// The name is the sender's choice, not the program's, and must not be shown.
+    let isForeign: Bool
+
+    init(_ name: String, isForeign: Bool = false) {
+        stringValue = name
+        self.isForeign = isForeign
+    }
+    init?(stringValue: String) { self.init(stringValue) }
+    init?(intValue: Int) { self.init(String(intValue)) }
     var intValue: Int? { nil }
 }

@@ -76,7 +76,7 @@ struct JSONMemberWriter<Key: CodingKey>: KeyedEncodingContainerProtocol {
 
     private func nested(_ key: some CodingKey) -> JSONValueEncoder {
         guard (try? open(key)) != nil else { return JSONValueEncoder(output: output, place: .none) }
-        return JSONValueEncoder(output: output, place: output.begin())
+        return output.part(of: place)
     }
 
     func nestedContainer<Nested: CodingKey>(keyedBy type: Nested.Type, forKey key: Key) -> KeyedEncodingContainer<Nested> {

@@ -1,12 +1,30 @@
-/// The members of one object of a document.
-struct JSONMembers<Key: CodingKey>: KeyedDecodingContainerProtocol {
-    let document: JSONDocument
-    let object: Int
+/// A place that keyed readers of every type share, so that one can be sent to another place without knowing its type.
+class JSONMembersPlace {
+    final let document: JSONDocument
+    fileprivate(set) final var object: Int
+    fileprivate(set) final var epoch: UInt32
 
-    var codingPath: [any CodingKey] { document.path(to: object) }
+    init(document: JSONDocument, object: Int) {
+        self.document = document
+        self.object = object
+        epoch = document.epoch
+    }
+
+    @inline(__always)
+    final func move(to object: Int) {
+        self.object = object
+        epoch = document.epoch
+    }
+}
+
+/// The members of one object of a document.
+final class JSONMembers<Key: CodingKey>: JSONMembersPlace, KeyedDecodingContainerProtocol {
+    var codingPath: [any CodingKey] { document.isLive(epoch) ? document.path(to: object) : [] }
 
     var allKeys: [Key] {
-        guard let base = document.base else { return [] }
+        guard let base = try? document.live(epoch) else { return [] }
+        // A key type that takes any name takes its names from the sender.
+        if Key(stringValue: "\u{0}") != nil { document.nodes[object].hasForeignNames = true }
         var keys: [Key] = []
         keys.reserveCapacity(Int(document.nodes[object].length))
         document.forEachMember(of: object) { name in
@@ -15,9 +33,11 @@ struct JSONMembers<Key: CodingKey>: KeyedDecodingContainerProtocol {
         return keys
     }
 
+    /// Where a member's value is; throws when it is missing.
     @inline(__always)
-    private func value(_ key: some CodingKey) throws -> Int {
-        guard let place = try document.member(key.stringValue, of: object) else { throw missing(key) }
+    private func value(_ key: some CodingKey, in base: UnsafePointer<UInt8>) throws -> Int {
+        let place = document.member(key, of: object, in: base)
+        guard place > 0 else { throw missing(key) }
         return place
     }
 
@@ -28,82 +48,90 @@ struct JSONMembers<Key: CodingKey>: KeyedDecodingContainerProtocol {
 
     /// `nil` for a member that is missing or null.
     @inline(__always)
-    private func present(_ key: Key) throws -> Int? {
-        guard let place = try document.member(key.stringValue, of: object), document.nodes[place].kind != .null else {
-            return nil
-        }
-        return place
+    private func present<Value>(_ key: Key, _ body: (Int, UnsafePointer<UInt8>) throws -> Value) throws -> Value? {
+        let base = try document.live(epoch)
+        let place = document.member(key, of: object, in: base)
+        guard place > 0, document.nodes[place].kind != .null else { return nil }
+        return try body(place, base)
     }
 
-    func contains(_ key: Key) -> Bool { ((try? document.member(key.stringValue, of: object)) ?? nil) != nil }
-    func decodeNil(forKey key: Key) throws -> Bool { document.nodes[try value(key)].kind == .null }
+    @inline(__always)
+    private func integer<Value: FixedWidthInteger>(_ type: Value.Type, _ key: Key) throws -> Value {
+        let base = try document.live(epoch)
+        return try document.integer(type, at: try value(key, in: base), in: base)
+    }
 
-    func decode(_ type: Bool.Type, forKey key: Key) throws -> Bool { try document.bool(at: try value(key)) }
-    func decode(_ type: String.Type, forKey key: Key) throws -> String { try document.string(at: try value(key)) }
-    func decode(_ type: Double.Type, forKey key: Key) throws -> Double { try document.double(at: try value(key)) }
-    func decode(_ type: Float.Type, forKey key: Key) throws -> Float { try document.float(at: try value(key)) }
-    func decode(_ type: Int.Type, forKey key: Key) throws -> Int { try document.integer(type, at: try value(key)) }
-    func decode(_ type: Int8.Type, forKey key: Key) throws -> Int8 { try document.integer(type, at: try value(key)) }
-    func decode(_ type: Int16.Type, forKey key: Key) throws -> Int16 { try document.integer(type, at: try value(key)) }
-    func decode(_ type: Int32.Type, forKey key: Key) throws -> Int32 { try document.integer(type, at: try value(key)) }
-    func decode(_ type: Int64.Type, forKey key: Key) throws -> Int64 { try document.integer(type, at: try value(key)) }
-    func decode(_ type: UInt.Type, forKey key: Key) throws -> UInt { try document.integer(type, at: try value(key)) }
-    func decode(_ type: UInt8.Type, forKey key: Key) throws -> UInt8 { try document.integer(type, at: try value(key)) }
-    func decode(_ type: UInt16.Type, forKey key: Key) throws -> UInt16 { try document.integer(type, at: try value(key)) }
-    func decode(_ type: UInt32.Type, forKey key: Key) throws -> UInt32 { try document.integer(type, at: try value(key)) }
-    func decode(_ type: UInt64.Type, forKey key: Key) throws -> UInt64 { try document.integer(type, at: try value(key)) }
+    @inline(__always)
+    private func presentInteger<Value: FixedWidthInteger>(_ type: Value.Type, _ key: Key) throws -> Value? {
+        try present(key) { try document.integer(type, at: $0, in: $1) }
+    }
+
+    func contains(_ key: Key) -> Bool {
+        guard let base = try? document.live(epoch) else { return false }
+        return document.member(key, of: object, in: base) > 0
+    }
+
+    func decodeNil(forKey key: Key) throws -> Bool {
+        document.nodes[try value(key, in: try document.live(epoch))].kind == .null
+    }
+
+    func decode(_ type: Bool.Type, forKey key: Key) throws -> Bool {
+        try document.bool(at: try value(key, in: try document.live(epoch)))
+    }
+    func decode(_ type: String.Type, forKey key: Key) throws -> String {
+        let base = try document.live(epoch)
+        return try document.string(at: try value(key, in: base), in: base)
+    }
+    func decode(_ type: Double.Type, forKey key: Key) throws -> Double {
+        let base = try document.live(epoch)
+        return try document.double(at: try value(key, in: base), in: base)
+    }
+    func decode(_ type: Float.Type, forKey key: Key) throws -> Float {
+        let base = try document.live(epoch)
+        return try document.float(at: try value(key, in: base), in: base)
+    }
+    func decode(_ type: Int.Type, forKey key: Key) throws -> Int { try integer(type, key) }
+    func decode(_ type: Int8.Type, forKey key: Key) throws -> Int8 { try integer(type, key) }
+    func decode(_ type: Int16.Type, forKey key: Key) throws -> Int16 { try integer(type, key) }
+    func decode(_ type: Int32.Type, forKey key: Key) throws -> Int32 { try integer(type, key) }
+    func decode(_ type: Int64.Type, forKey key: Key) throws -> Int64 { try integer(type, key) }
+    func decode(_ type: UInt.Type, forKey key: Key) throws -> UInt { try integer(type, key) }
+    func decode(_ type: UInt8.Type, forKey key: Key) throws -> UInt8 { try integer(type, key) }
+    func decode(_ type: UInt16.Type, forKey key: Key) throws -> UInt16 { try integer(type, key) }
+    func decode(_ type: UInt32.Type, forKey key: Key) throws -> UInt32 { try integer(type, key) }
+    func decode(_ type: UInt64.Type, forKey key: Key) throws -> UInt64 { try integer(type, key) }
     func decode<Value: Decodable>(_ type: Value.Type, forKey key: Key) throws -> Value {
-        try document.decode(type, at: try value(key))
+        try document.decode(type, at: try value(key, in: try document.live(epoch)))
     }
 
     func decodeIfPresent(_ type: Bool.Type, forKey key: Key) throws -> Bool? {
-        try present(key).map { try document.bool(at: $0) }
+        try present(key) { place, _ in try document.bool(at: place) }
     }
     func decodeIfPresent(_ type: String.Type, forKey key: Key) throws -> String? {
-        try present(key).map { try document.string(at: $0) }
+        try present(key) { try document.string(at: $0, in: $1) }
     }
     func decodeIfPresent(_ type: Double.Type, forKey key: Key) throws -> Double? {
-        try present(key).map { try document.double(at: $0) }
+        try present(key) { try document.double(at: $0, in: $1) }
     }
     func decodeIfPresent(_ type: Float.Type, forKey key: Key) throws -> Float? {
-        try present(key).map { try document.float(at: $0) }
+        try present(key) { try document.float(at: $0, in: $1) }
     }
-    func decodeIfPresent(_ type: Int.Type, forKey key: Key) throws -> Int? {
-        try present(key).map { try document.integer(type, at: $0) }
-    }
-    func decodeIfPresent(_ type: Int8.Type, forKey key: Key) throws -> Int8? {
-        try present(key).map { try document.integer(type, at: $0) }
-    }
-    func decodeIfPresent(_ type: Int16.Type, forKey key: Key) throws -> Int16? {
-        try present(key).map { try document.integer(type, at: $0) }
-    }
-    func decodeIfPresent(_ type: Int32.Type, forKey key: Key) throws -> Int32? {
-        try present(key).map { try document.integer(type, at: $0) }
-    }
-    func decodeIfPresent(_ type: Int64.Type, forKey key: Key) throws -> Int64? {
-        try present(key).map { try document.integer(type, at: $0) }
-    }
-    func decodeIfPresent(_ type: UInt.Type, forKey key: Key) throws -> UInt? {
-        try present(key).map { try document.integer(type, at: $0) }
-    }
-    func decodeIfPresent(_ type: UInt8.Type, forKey key: Key) throws -> UInt8? {
-        try present(key).map { try document.integer(type, at: $0) }
-    }
-    func decodeIfPresent(_ type: UInt16.Type, forKey key: Key) throws -> UInt16? {
-        try present(key).map { try document.integer(type, at: $0) }
-    }
-    func decodeIfPresent(_ type: UInt32.Type, forKey key: Key) throws -> UInt32? {
-        try present(key).map { try document.integer(type, at: $0) }
-    }
-    func decodeIfPresent(_ type: UInt64.Type, forKey key: Key) throws -> UInt64? {
-        try present(key).map { try document.integer(type, at: $0) }
-    }
+    func decodeIfPresent(_ type: Int.Type, forKey key: Key) throws -> Int? { try presentInteger(type, key) }
+    func decodeIfPresent(_ type: Int8.Type, forKey key: Key) throws -> Int8? { try presentInteger(type, key) }
+    func decodeIfPresent(_ type: Int16.Type, forKey key: Key) throws -> Int16? { try presentInteger(type, key) }
+    func decodeIfPresent(_ type: Int32.Type, forKey key: Key) throws -> Int32? { try presentInteger(type, key) }
+    func decodeIfPresent(_ type: Int64.Type, forKey key: Key) throws -> Int64? { try presentInteger(type, key) }
+    func decodeIfPresent(_ type: UInt.Type, forKey key: Key) throws -> UInt? { try presentInteger(type, key) }
+    func decodeIfPresent(_ type: UInt8.Type, forKey key: Key) throws -> UInt8? { try presentInteger(type, key) }
+    func decodeIfPresent(_ type: UInt16.Type, forKey key: Key) throws -> UInt16? { try presentInteger(type, key) }
+    func decodeIfPresent(_ type: UInt32.Type, forKey key: Key) throws -> UInt32? { try presentInteger(type, key) }
+    func decodeIfPresent(_ type: UInt64.Type, forKey key: Key) throws -> UInt64? { try presentInteger(type, key) }
     func decodeIfPresent<Value: Decodable>(_ type: Value.Type, forKey key: Key) throws -> Value? {
-        try present(key).map { try document.decode(type, at: $0) }
+        try present(key) { place, _ in try document.decode(type, at: place) }
     }
 
     private func nested(_ key: some CodingKey) throws -> JSONValueDecoder {
-        JSONValueDecoder(document: document, index: try value(key))
+        JSONValueDecoder(document: document, index: try value(key, in: try document.live(epoch)))
     }
 
     func nestedContainer<Nested: CodingKey>(keyedBy type: Nested.Type, forKey key: Key) throws -> KeyedDecodingContainer<Nested> {

@@ -12,33 +12,47 @@ extension JSONNode {
     /// The text of a string node, escapes resolved.
     @inline(__always)
     func text(in base: UnsafePointer<UInt8>) -> String {
-        kind == .string ? String(decoding: slice(in: base), as: UTF8.self) : unescaped(in: base)
-    }
-
-    @inline(never)
-    private func unescaped(in base: UnsafePointer<UInt8>) -> String {
-        let slice = slice(in: base)
-        return String(unsafeUninitializedCapacity: slice.count) { slice.unescape(into: $0) }
+        guard kind == .string else { return slice(in: base).unescaped }
+        // The scan has checked every sequence; checking again would be a third of the work of a short string.
+        return String(copying: UTF8Span(unchecked: Span(_unsafeElements: slice(in: base)), isKnownASCII: isASCII))
     }
 
     /// Whether two string nodes mean the same text, byte for byte.
     @inline(__always)
     func isSameString(as other: JSONNode, in base: UnsafePointer<UInt8>) -> Bool {
-        if kind == .string, other.kind == .string {
-            guard length == other.length else { return false }
-            return length == 0
-                || base[Int(start)] == base[Int(other.start)]
-                    && memcmp(base + Int(start), base + Int(other.start), Int(length)) == 0
-        }
-        return JSONName(text(in: base)) == JSONName(other.text(in: base))
+        guard kind == .string, other.kind == .string else { return meansSame(as: other, in: base) }
+        guard length == other.length else { return false }
+        return length == 0
+            || base[Int(start)] == base[Int(other.start)]
+                && memcmp(base + Int(start), base + Int(other.start), Int(length)) == 0
     }
 
     /// Whether this string node means `name`, byte for byte.
     @inline(__always)
     func isString(_ name: UnsafeBufferPointer<UInt8>, in base: UnsafePointer<UInt8>) -> Bool {
-        guard kind == .string else { return text(in: base).utf8.elementsEqual(name) }
+        guard kind == .string else { return means(name, in: base) }
         guard name.count == Int(length), let other = name.baseAddress, length > 0 else { return length == 0 && name.isEmpty }
         return base[Int(start)] == other[0] && memcmp(base + Int(start), other, Int(length)) == 0
+    }
+
+    // Escapes are resolved on the way and only as far as the texts agree, so that a name made of escapes costs no copy.
+
+    @inline(never)
+    private func meansSame(as other: JSONNode, in base: UnsafePointer<UInt8>) -> Bool {
+        var left = JSONEscapedBytes(slice(in: base))
+        var right = JSONEscapedBytes(other.slice(in: base))
+        while true {
+            let byte = left.next()
+            guard byte == right.next() else { return false }
+            if byte == nil { return true }
+        }
+    }
+
+    @inline(never)
+    private func means(_ name: UnsafeBufferPointer<UInt8>, in base: UnsafePointer<UInt8>) -> Bool {
+        var source = JSONEscapedBytes(slice(in: base))
+        for expected in name where source.next() != expected { return false }
+        return source.next() == nil
     }
 }
 
@@ -56,61 +70,102 @@ struct JSONName: Hashable {
     }
 }
 
+/// The bytes that the text between two quotes stands for. The text was checked before; whatever else it holds is passed over, never trapped on.
+struct JSONEscapedBytes {
+    private let text: UnsafeBufferPointer<UInt8>
+    private var index = 0
+    /// Bytes of a character that was escaped and is not all handed out yet, the next one lowest; they are never 0.
+    private var pending: UInt32 = 0
+
+    init(_ text: UnsafeBufferPointer<UInt8>) { self.text = text }
+
+    @inline(__always)
+    mutating func next() -> UInt8? {
+        if pending != 0 {
+            let byte = UInt8(truncatingIfNeeded: pending)
+            pending &>>= 8
+            return byte
+        }
+        guard index < text.count else { return nil }
+        let byte = text[index]
+        index &+= 1
+        return byte == UInt8(ascii: "\\") && index < text.count ? escaped() : byte
+    }
+
+    @inline(never)
+    private mutating func escaped() -> UInt8 {
+        let letter = text[index]
+        index &+= 1
+        switch letter {
+        case UInt8(ascii: "b"): return 0x08
+        case UInt8(ascii: "f"): return 0x0C
+        case UInt8(ascii: "n"): return 0x0A
+        case UInt8(ascii: "r"): return 0x0D
+        case UInt8(ascii: "t"): return 0x09
+        case UInt8(ascii: "u"):
+            var scalar = text.hexUnit(at: index) ?? 0xFFFD
+            index &+= 4
+            if scalar & 0xFC00 == 0xD800, let low = text.hexUnit(at: index &+ 2) {
+                scalar = 0x10000 &+ (scalar & 0x3FF) &<< 10 &+ (low & 0x3FF)
+                index &+= 6
+            }
+            return encoded(scalar)
+        default: return letter
+        }
+    }
+
+    /// The first byte of the scalar's UTF-8; the others wait.
+    private mutating func encoded(_ scalar: UInt32) -> UInt8 {
+        func low(_ shift: UInt32) -> UInt32 { 0x80 | (scalar &>> shift) & 0x3F }
+        if scalar < 0x80 { return UInt8(truncatingIfNeeded: scalar) }
+        if scalar < 0x800 {
+            pending = low(0)
+            return UInt8(truncatingIfNeeded: 0xC0 | scalar &>> 6)
+        }
+        if scalar < 0x10000 {
+            pending = low(6) | low(0) &<< 8
+            return UInt8(truncatingIfNeeded: 0xE0 | scalar &>> 12)
+        }
+        pending = low(12) | low(6) &<< 8 | low(0) &<< 16
+        return UInt8(truncatingIfNeeded: 0xF0 | scalar &>> 18)
+    }
+}
+
 extension UInt8 {
     @inline(__always) var isDigit: Bool { self &- UInt8(ascii: "0") < 10 }
 }
 
 extension UnsafeBufferPointer<UInt8> {
+    /// The text that these bytes stand for between quotes.
+    var unescaped: String {
+        // Never longer than the source: the shortest escape has two bytes, and six stand for at most three.
+        String(unsafeUninitializedCapacity: count) { target in
+            var source = JSONEscapedBytes(self)
+            var count = 0
+            while count < target.count, let byte = source.next() {
+                target[count] = byte
+                count &+= 1
+            }
+            return count
+        }
+    }
+
     /// Four hex digits at `index`, or `nil`.
     func hexUnit(at index: Int) -> UInt32? {
         guard index >= 0, index <= count &- 4 else { return nil }
         var unit: UInt32 = 0
         for offset in 0..<4 {
+            let byte = self[index &+ offset]
             let digit: UInt8
-            switch self[index &+ offset] {
-            case let byte where byte.isDigit: digit = byte &- UInt8(ascii: "0")
-            case let byte where (byte | 0x20) &- UInt8(ascii: "a") < 6: digit = (byte | 0x20) &- UInt8(ascii: "a") &+ 10
-            default: return nil
+            if byte.isDigit {
+                digit = byte &- UInt8(ascii: "0")
+            } else if (byte | 0x20) &- UInt8(ascii: "a") < 6 {
+                digit = (byte | 0x20) &- UInt8(ascii: "a") &+ 10
+            } else {
+                return nil
             }
             unit = unit << 4 | UInt32(digit)
         }
         return unit
-    }
-
-    /// Writes the text these bytes stand for between quotes; they were checked before. The result is never longer than the source.
-    func unescape(into target: UnsafeMutableBufferPointer<UInt8>) -> Int {
-        var read = 0
-        var written = 0
-        func put(_ byte: UInt8) {
-            guard written < target.count else { return }
-            target[written] = byte
-            written &+= 1
-        }
-        while read < count {
-            let byte = self[read]
-            guard byte == UInt8(ascii: "\\"), read &+ 1 < count else {
-                put(byte)
-                read &+= 1
-                continue
-            }
-            read &+= 2
-            switch self[read &- 1] {
-            case UInt8(ascii: "b"): put(0x08)
-            case UInt8(ascii: "f"): put(0x0C)
-            case UInt8(ascii: "n"): put(0x0A)
-            case UInt8(ascii: "r"): put(0x0D)
-            case UInt8(ascii: "t"): put(0x09)
-            case UInt8(ascii: "u"):
-                var value = hexUnit(at: read) ?? 0xFFFD
-                read &+= 4
-                if value & 0xFC00 == 0xD800, let low = hexUnit(at: read &+ 2) {
-                    value = 0x10000 &+ (value & 0x3FF) << 10 &+ (low & 0x3FF)
-                    read &+= 6
-                }
-                for byte in String(Unicode.Scalar(value) ?? "\u{FFFD}").utf8 { put(byte) }
-            case let other: put(other)
-            }
-        }
-        return written
     }
 }

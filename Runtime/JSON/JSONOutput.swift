@@ -10,6 +10,12 @@ final class JSONOutput {
     private var serial: UInt32 = 0
     /// A value has been announced and nothing of it written yet.
     private var isExpecting = false
+    /// Nested containers and super encoders write apart, because a type may fill several in turns; they are put in at the end.
+    private var parts: [(offset: Int, output: JSONOutput)] = []
+    /// Whose part this is, and where in it.
+    private let around: (output: JSONOutput, offset: Int, depth: Int)?
+    /// Containers open around this part.
+    private let outerDepth: Int
 
     private struct Open {
         let serial: UInt32
@@ -25,14 +31,61 @@ final class JSONOutput {
         static let none = Place(depth: .max, serial: 0)
     }
 
-    static let deepest = 512
-
     init(lent storage: UnsafeMutableRawBufferPointer) {
         buffer = JSONBuffer(lent: storage)
         open = .allocate(capacity: capacity)
+        around = nil
+        outerDepth = 0
     }
 
-    deinit { open.deallocate() }
+    private init(partOf output: JSONOutput, at place: Place) {
+        buffer = JSONBuffer(lent: UnsafeMutableRawBufferPointer(start: nil, count: 0))
+        open = .allocate(capacity: capacity)
+        around = (output, output.buffer.count, Int(place.depth) &+ 1)
+        outerDepth = output.outerDepth &+ Int(place.depth) &+ 1
+    }
+
+    deinit {
+        open.deallocate()
+        buffer.release()
+    }
+
+    // MARK: Parts
+
+    /// An encoder for the value just announced in `place`, which may be filled at any time until the whole is done.
+    func part(of place: Place) -> JSONValueEncoder {
+        isExpecting = false
+        let part = JSONOutput(partOf: self, at: place)
+        parts.append((buffer.count, part))
+        return JSONValueEncoder(output: part, place: part.begin())
+    }
+
+    /// Everything written, with the parts in their places.
+    func whole<Result>(_ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
+        if parts.isEmpty { return body(buffer.written) }
+        var bytes: [UInt8] = []
+        append(to: &bytes)
+        return bytes.withUnsafeBufferPointer(body)
+    }
+
+    /// As deep as the types nest, which ``deepest`` bounds.
+    private func append(to bytes: inout [UInt8]) {
+        close(to: 0)
+        var start = 0
+        for (offset, part) in parts {
+            bytes.append(contentsOf: UnsafeBufferPointer(rebasing: buffer.written[start..<offset]))
+            part.append(to: &bytes)
+            start = offset
+        }
+        bytes.append(contentsOf: UnsafeBufferPointer(rebasing: buffer.written[start...]))
+    }
+
+    /// Ends all writing: the lent storage must not be found by an encoder that outlives the call.
+    func release() {
+        for (_, part) in parts { part.release() }
+        parts = []
+        buffer.release()
+    }
 
     // MARK: Places
 
@@ -73,7 +126,7 @@ final class JSONOutput {
         let level = Int(place.depth)
         if level < depth, open[level].serial == place.serial, open[level].isObject == isObject { return place }
         guard isExpecting, level == depth, place.serial == serial else { throw misuse() }
-        guard depth < JSONOutput.deepest else { throw tooDeep() }
+        guard outerDepth &+ depth < JSONLimits.deepest else { throw tooDeep() }
         if depth == capacity { grow() }
         (open + depth).initialize(to: Open(serial: serial, isObject: isObject, isEmpty: true))
         depth &+= 1
@@ -165,7 +218,7 @@ final class JSONOutput {
 
     @inline(never)
     private func misuse() -> EncodingError {
-        .invalidValue(0, .init(codingPath: path(upTo: depth), debugDescription: "containers must be filled one after the other"))
+        .invalidValue(0, .init(codingPath: path(upTo: depth), debugDescription: "this place has been written, or left"))
     }
 
     @inline(never)
@@ -181,7 +234,12 @@ final class JSONOutput {
     /// The names and indexes of the open places, read back from the bytes written: the common case keeps no record of them.
     @inline(never)
     func path(upTo limit: Int) -> [any CodingKey] {
-        let bytes = buffer.written
+        path(upTo: limit, before: buffer.count)
+    }
+
+    private func path(upTo limit: Int, before end: Int) -> [any CodingKey] {
+        let outer = around.map { $0.output.path(upTo: $0.depth, before: $0.offset) } ?? []
+        let bytes = UnsafeBufferPointer(rebasing: buffer.written.prefix(end))
         var keys: [any CodingKey] = []
         var isObject: [Bool] = []
         var index = 0
@@ -204,12 +262,12 @@ final class JSONOutput {
                 if isObject.last == true, index + 1 < bytes.count, bytes[index + 1] == UInt8(ascii: ":") {
                     let text = UnsafeBufferPointer(rebasing: bytes[start..<index])
                     _ = keys.popLast()
-                    keys.append(JSONNameKey(String(unsafeUninitializedCapacity: text.count) { text.unescape(into: $0) }))
+                    keys.append(JSONNameKey(text.unescaped))
                 }
             default: break
             }
             index += 1
         }
-        return Array(keys.prefix(limit))
+        return outer + keys.prefix(limit)
     }
 }

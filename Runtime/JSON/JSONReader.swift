@@ -2,38 +2,48 @@
 public struct JSONReader: Sendable {
     public var limits: JSONLimits
 
+    @inlinable
     public init(limits: JSONLimits = .standard) { self.limits = limits }
 
     /// Throws ``JSONError``: with a `path` where the document has another shape than the type, without one where it is malformed.
+    ///
+    /// A type's own `init(from:)` may throw any error; one that is neither a `JSONError` nor a `DecodingError` becomes ``JSONError/Code/other``.
+    @inlinable
     public func decode<Value: Decodable>(_ type: Value.Type = Value.self, from bytes: UnsafeRawBufferPointer) throws(JSONError)
         -> Value
     {
-        let document = try JSONDocument(bytes, limits: limits)
-        defer { document.close() }
+        // Inlined where the type is known: then its initialiser is called directly and its result is moved, not copied.
+        let workspace = try JSONWorkspace.open(bytes, limits: limits)
+        defer { workspace.close() }
         do {
-            return try document.decode(type, at: 0)
-        } catch let error as JSONError {
-            throw error
-        } catch let error as DecodingError {
-            throw JSONError(error)
+            if let shortcut = workspace.shortcut(for: type) { return try shortcut.decode(workspace.document, 0) }
+            return try Value(from: workspace.decoder)
         } catch {
-            throw JSONError(.other, path: "", "cannot be read")
+            throw JSONError(reading: error)
         }
     }
 
+    @inlinable
     public func decode<Value: Decodable>(_ type: Value.Type = Value.self, from bytes: [UInt8]) throws(JSONError) -> Value {
         // Untyped on the way, because a `Result` of a type known only at run time costs more than a cast of the rare error.
         do {
             return try bytes.withUnsafeBytes { try decode(type, from: $0) }
-        } catch let error as JSONError {
-            throw error
         } catch {
-            throw JSONError(.other, path: "", "cannot be read")
+            throw JSONError(reading: error)
         }
     }
 }
 
 extension JSONError {
+    @usableFromInline
+    init(reading error: any Error) {
+        switch error {
+        case let error as JSONError: self = error
+        case let error as DecodingError: self.init(error)
+        default: self.init(.other, path: "", "cannot be read")
+        }
+    }
+
     /// The texts are ours: what a type's own initialiser says may quote the document.
     init(_ error: DecodingError) {
         switch error {
@@ -55,13 +65,15 @@ extension JSONError {
             if let index = key.intValue {
                 text += "[\(index)]"
             } else {
-                text += (text.isEmpty ? "" : ".") + shown(key.stringValue)
+                let isForeign = (key as? JSONNameKey)?.isForeign ?? false
+                text += (text.isEmpty ? "" : ".") + (isForeign ? "*" : shown(key.stringValue))
             }
         }
         return text
     }
 
-    /// Names in a dictionary are the sender's choice: only plain ones appear.
+    /// Names in a dictionary are the sender's choice and never appear. Of the others only plain ones do: a type that makes up its keys
+    /// as it reads may have them from the sender too.
     private static func shown(_ name: String) -> String {
         let isPlain = name.utf8.allSatisfy { byte in
             byte.isDigit || (byte | 0x20) &- UInt8(ascii: "a") < 26 || byte == UInt8(ascii: "_") || byte == UInt8(ascii: "-")

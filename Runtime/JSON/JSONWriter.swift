@@ -1,6 +1,7 @@
 /// Encodes `Encodable` types to JSON bytes, written as they come.
 ///
-/// Not promised: two nested containers of one value filled in turns. Fill one, then the next; anything else throws.
+/// Throws `EncodingError` for what JSON cannot hold (infinities, NaN), for nesting beyond ``JSONLimits/deepest`` and for an encoder that is
+/// used after its value has ended. Not promised: that a name a type writes twice into one object is written once.
 public struct JSONWriter: Sendable {
     public init() {}
 
@@ -17,11 +18,10 @@ public struct JSONWriter: Sendable {
     {
         try withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 8) { storage in
             let output = JSONOutput(lent: storage)
-            // Encoders that outlive the call must not find the lent storage.
-            defer { output.buffer.release() }
+            defer { output.release() }
             output.begin()
             try output.write(value)
-            return body(output.buffer.written)
+            return output.whole(body)
         }
     }
 }

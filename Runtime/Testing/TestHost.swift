@@ -1,6 +1,6 @@
 public import HTTPTypes
 import Glibc
-package import NIOCore
+import NIOCore
 import NIOPosix
 public import Swiftlet
 import SwiftletAuth

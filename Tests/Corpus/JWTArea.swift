@@ -2,6 +2,7 @@ import Foundation
 package import SwiftletAuth
 import SwiftletCrypto
 package import SwiftletJSON
+import TestSupport
 
 /// Judges one row of the `jwt` test data, through the calls that a host uses.
 ///
@@ -15,21 +16,7 @@ package func judgeJWT(row: JSON) -> String {
 }
 
 package enum JWTArea {
-    /// The folder `jwt` of the shared data: under `SWIFTLET_SHARED`, or `shared` beside or one above the repository.
-    private static let folder: URL? = {
-        let files = FileManager.default
-        if let path = ProcessInfo.processInfo.environment["SWIFTLET_SHARED"] {
-            return URL(fileURLWithPath: path).appendingPathComponent("corpora/jwt")
-        }
-        var root = URL(fileURLWithPath: #filePath)
-        repeat {
-            root.deleteLastPathComponent()
-            if root.path == "/" { return nil }
-        } while !files.fileExists(atPath: root.appendingPathComponent("Package.swift").path)
-        return ["../shared", "../../shared"]
-            .map { root.appendingPathComponent($0).standardizedFileURL.appendingPathComponent("corpora/jwt") }
-            .first { files.fileExists(atPath: $0.path) }
-    }()
+    private static let folder = CorpusFiles.root?.appendingPathComponent("jwt")
 
     package static var isPresent: Bool { folder != nil }
 

@@ -57,9 +57,11 @@ final class Detours: Sendable {
 }
 
 func makeClient(
-    resolver: any Resolver = TableResolver([:]), authorities: String? = nil, detours: Detours? = nil, maxTransfers: Int = 1_024
+    resolver: any Resolver = TableResolver([:]), authorities: String? = nil, detours: Detours? = nil, maxTransfers: Int = 1_024,
+    threadName: StaticString = "egress"
 ) throws -> EgressClient {
-    var options = EgressClient.Options(resolver: resolver, certificateAuthorities: authorities, maxTransfers: maxTransfers)
+    var options = EgressClient.Options(
+        resolver: resolver, certificateAuthorities: authorities, maxTransfers: maxTransfers, threadName: threadName)
     if let detours { options.detour = { address, _ in detours.take(address) } }
     return try #require(EgressClient(options: options))
 }

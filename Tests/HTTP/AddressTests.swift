@@ -1,5 +1,6 @@
 import Foundation
 import SwiftletHTTP
+import TestSupport
 import Testing
 
 @Suite struct `Peer addresses` {
@@ -97,12 +98,13 @@ import Testing
         }
     }
 
-    @Test(.enabled(if: Corpus.isPresent, "the shared corpora are not here"))
+    @Test(.enabled(if: CorpusFiles.areHere, "the shared corpora are not here"))
     func `every corpus row names its client`() throws {
         var wrong: [String] = []
-        for row in try Corpus.rows("proxy/cases.jsonl") {
+        for row in try CorpusFiles.rows("proxy/cases.jsonl") {
             guard let id = row["id"] as? String, id.hasPrefix("proxy-protocol/"), !id.hasSuffix("untrusted"),
-                let bytes = Corpus.bytes(row), let expected = row["expect_client"] as? String, let peer = row["peer"] as? String
+                let bytes = try CorpusFiles.bytes(row), let expected = row["expect_client"] as? String,
+                let peer = row["peer"] as? String
             else { continue }
             let actual: String
             switch read(bytes).0 {

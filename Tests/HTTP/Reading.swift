@@ -99,36 +99,3 @@ func readChunks(_ bytes: [UInt8], step: Int = .max, limits: HTTPLimits = HTTPLim
 func readChunks(_ text: String, step: Int = .max, limits: HTTPLimits = HTTPLimits()) -> Chunks {
     readChunks(Array(text.utf8), step: step, limits: limits)
 }
-
-/// Rows of the shared corpora; nil when the folder is not there.
-enum Corpus {
-    static let folder: URL? = {
-        var places: [URL] = []
-        if let path = ProcessInfo.processInfo.environment["SWIFTLET_SHARED"] { places.append(URL(filePath: path)) }
-        var root = URL(filePath: #filePath)
-        while root.path != "/", !FileManager.default.fileExists(atPath: root.appending(path: "Package.swift").path) {
-            root.deleteLastPathComponent()
-        }
-        places.append(root.appending(path: "../shared"))
-        places.append(root.appending(path: "../../shared"))
-        return places.map { $0.appending(path: "corpora") }.first {
-            FileManager.default.fileExists(atPath: $0.appending(path: "http/crafted_raw.jsonl").path)
-        }
-    }()
-
-    static var isPresent: Bool { folder != nil }
-
-    static func rows(_ path: String) throws -> [[String: Any]] {
-        guard let folder else { return [] }
-        let text = try String(contentsOf: folder.appending(path: path), encoding: .utf8)
-        return try text.split(separator: "\n").compactMap {
-            try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any]
-        }
-    }
-
-    /// The bytes of a row; nil for one that is packed, which only the live tests unpack.
-    static func bytes(_ row: [String: Any]) -> [UInt8]? {
-        guard let text = (row["raw_b64"] ?? row["wire_b64"]) as? String else { return nil }
-        return Data(base64Encoded: text).map { [UInt8]($0) }
-    }
-}

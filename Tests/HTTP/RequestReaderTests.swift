@@ -1,4 +1,5 @@
 import SwiftletHTTP
+import TestSupport
 import Testing
 
 private let good = "GET /a/b?c=d HTTP/1.1\r\nHost: a.example\r\n"
@@ -261,12 +262,12 @@ private let good = "GET /a/b?c=d HTTP/1.1\r\nHost: a.example\r\n"
         for step in [1, 2, 3, 5, 7, 13, 64, 1000] { #expect(read(text, step: step) == whole) }
     }
 
-    @Test(.enabled(if: Corpus.isPresent, "the shared corpora are not here"))
+    @Test(.enabled(if: CorpusFiles.areHere, "the shared corpora are not here"))
     func `of every corpus row`() throws {
         var wrong: [String] = []
         for file in ["http/crafted_raw.jsonl", "http/llhttp_requests.jsonl", "http/crs_protocol.jsonl"] {
-            for row in try Corpus.rows(file) {
-                guard let bytes = Corpus.bytes(row) else { continue }
+            for row in try CorpusFiles.rows(file) {
+                guard let bytes = try CorpusFiles.bytes(row) else { continue }
                 let whole = read(bytes)
                 for step in [1, 2, 3, 17] where read(bytes, step: step) != whole {
                     wrong.append("\(row["id"] ?? "?") by \(step)")

@@ -1,8 +1,9 @@
 import Foundation
 import SwiftletJSON
+import TestSupport
 import Testing
 
-@Suite(.enabled(if: Corpus.file != nil, "shared/corpora/json is not beside the repository"))
+@Suite(.enabled(if: CorpusFiles.has(Corpus.file), "shared/corpora/json is not beside the repository"))
 struct CorpusTests {
     @Test func `every row has its verdict`() throws {
         let rows = try Corpus.rows()

@@ -23,20 +23,39 @@ import Testing
         #expect(code(nested(513), JSONLimits(depth: .max)) == .tooDeep)
     }
 
-    @Test func `members count in the whole document`() {
-        let limits = JSONLimits(members: 4)
-        #expect(code(#"{"a":[1],"b":2}"#, limits) == nil)
-        #expect(code(#"{"a":[1,2],"b":2}"#, limits) == nil)
-        #expect(code(#"{"a":[1,2],"b":2,"c":3}"#, limits) == .tooManyMembers)
-        #expect(code("[1,2,3,4,5]", limits) == .tooManyMembers)
+    @Test func `members count in the whole document, elements do not`() {
+        let limits = JSONLimits(members: 3)
+        #expect(code(#"{"a":{"b":2}}"#, limits) == nil)
+        #expect(code(#"{"a":{"b":2},"c":[1,2,3,4,5]}"#, limits) == nil)
+        #expect(code(#"{"a":{"b":2},"c":[1],"d":3}"#, limits) == .tooManyMembers)
+        #expect(code(#"[{"a":1},{"a":1},{"a":1},{"a":1}]"#, limits) == .tooManyMembers)
     }
 
-    @Test func `digits count every character of a number`() {
-        let limits = JSONLimits(digits: 6)
+    @Test(arguments: [9_999, 10_000, 10_001]) func `ten thousand members are let in by default`(count: Int) {
+        let text = "{" + (0..<count).map { "\"\($0)\":0" }.joined(separator: ",") + "}"
+        #expect(code(text) == (count > 10_000 ? .tooManyMembers : nil))
+    }
+
+    @Test func `elements count in the whole document`() {
+        let limits = JSONLimits(elements: 4)
+        #expect(code("[1,2,3]", limits) == nil)
+        #expect(code("[1,[2,3]]", limits) == nil)
+        #expect(code("[1,[2,3],[]]", limits) == .tooManyElements)
+        #expect(code("[1,2,3,4,5]", limits) == .tooManyElements)
+        #expect(code("[" + Array(repeating: "0", count: 100_000).joined(separator: ",") + "]") == nil)
+    }
+
+    @Test func `only digits count for a number`() {
+        let limits = JSONLimits(digits: 5)
+        #expect(code("[1234]", limits) == nil)
         #expect(code("[12345]", limits) == nil)
-        #expect(code("[-1.2e3]", limits) == nil)
-        #expect(code("[-1.2e34]", limits) == .numberTooLong)
-        #expect(code("[1234567]", limits) == .numberTooLong)
+        #expect(code("[123456]", limits) == .numberTooLong)
+        #expect(code("[-1.23e-45]", limits) == nil)
+        #expect(code("[-1.23e-456]", limits) == .numberTooLong)
+        #expect(code("[0.12345]", limits) == .numberTooLong)
+        for count in 63...65 {
+            #expect(code("[\(String(repeating: "7", count: count))]") == (count > 64 ? .numberTooLong : nil))
+        }
     }
 
     @Test func `string bytes count as written, for names too`() {

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import SwiftletRateLimit
@@ -31,11 +32,11 @@ import Testing
         #expect(RateLimitHeaders.retryAfterSeconds(.max) == 18_446_744_074)
     }
 
-    @Test(.enabled(if: Shared.has("ratelimit/header_examples.jsonl"), "the shared corpora are not there"))
+    @Test(.enabled(if: CorpusFiles.has("ratelimit/header_examples.jsonl"), "the shared corpora are not there"))
     func `the draft's own examples are written the same way`() throws {
         var wrong: [String] = []
         var seen = 0
-        for row in try Shared.rows("ratelimit/header_examples.jsonl") {
+        for row in try CorpusFiles.rows("ratelimit/header_examples.jsonl") {
             let line = row["line"] as? String ?? ""
             let parts = line.split(separator: ":", maxSplits: 1).map { $0.drop { $0 == " " } }
             guard parts.count == 2, parts[1].first == "\"", !parts[1].contains(",") else { continue }

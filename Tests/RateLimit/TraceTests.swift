@@ -1,11 +1,12 @@
+import TestSupport
 import Testing
 
 @testable import SwiftletRateLimit
 
-@Suite(.enabled(if: Shared.has("ratelimit/traces.jsonl"), "the shared corpora are not there"))
+@Suite(.enabled(if: CorpusFiles.has("ratelimit/traces.jsonl"), "the shared corpora are not there"))
 struct `The recorded traces` {
     @Test func `give the recorded answers`() throws {
-        let rows = try Shared.rows("ratelimit/traces.jsonl")
+        let rows = try CorpusFiles.rows("ratelimit/traces.jsonl")
         #expect(rows.count >= 31)
         var wrong: [String] = []
         for row in rows {

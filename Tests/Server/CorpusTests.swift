@@ -1,16 +1,17 @@
 import Foundation
 import SwiftletHTTP
 import SwiftletServer
+import TestSupport
 import Testing
 
-@Suite(.serialized, .enabled(if: Corpus.isPresent, "the shared corpora are not here"))
+@Suite(.serialized, .enabled(if: CorpusFiles.areHere, "the shared corpora are not here"))
 struct `Corpus rows against a live server` {
     @Test func `crafted requests`() async throws {
         let handler = TestHandler.plain()
         try await TestServer.run(handler) { server in
             let wrong = try await onThread {
                 var wrong: [String] = []
-                for row in try Corpus.rows("http/crafted_raw.jsonl") {
+                for row in try CorpusFiles.rows("http/crafted_raw.jsonl") {
                     let id = row["id"] as? String ?? "?"
                     if let fault = try judgeCrafted(row, server.port, handler) { wrong.append("\(id): \(fault)") }
                     if let fault = try judgeAlive(server.port) { wrong.append("\(id): \(fault)") }
@@ -26,7 +27,7 @@ struct `Corpus rows against a live server` {
         try await TestServer.run(handler) { server in
             let wrong = try await onThread {
                 var wrong: [String] = []
-                for row in try Corpus.rows("http/llhttp_requests.jsonl") {
+                for row in try CorpusFiles.rows("http/llhttp_requests.jsonl") {
                     let id = row["id"] as? String ?? "?"
                     if let fault = try judgeParser(row, server.port, handler) { wrong.append("\(id): \(fault)") }
                     if let fault = try judgeAlive(server.port) { wrong.append("\(id): \(fault)") }
@@ -42,10 +43,10 @@ struct `Corpus rows against a live server` {
         try await TestServer.run(handler) { server in
             let wrong = try await onThread {
                 var wrong: [String] = []
-                for row in try Corpus.rows("http/crs_protocol.jsonl") {
+                for row in try CorpusFiles.rows("http/crs_protocol.jsonl") {
                     let id = row["id"] as? String ?? "?"
                     let client = try Client(port: server.port)
-                    client.send(try Corpus.bytes(row))
+                    client.send(try CorpusFiles.bytes(row) ?? [])
                     client.endSending()
                     try client.receiveAll()
                     let statuses = client.statuses()
@@ -72,10 +73,10 @@ struct `Corpus rows against a live server` {
             }
         ) { server in
             var wrong: [String] = []
-            for row in try Corpus.rows("proxy/cases.jsonl") {
+            for row in try CorpusFiles.rows("proxy/cases.jsonl") {
                 guard let id = row["id"] as? String, id.hasPrefix("proxy-protocol/"), !id.hasSuffix("untrusted") else { continue }
                 handler.reset()
-                let bytes = try Corpus.bytes(row)
+                let bytes = try CorpusFiles.bytes(row) ?? []
                 let expected = row["expect_client"] as? String ?? ""
                 let client = try await server.connect()
                 client.send(bytes)
@@ -111,7 +112,7 @@ private func judgeAlive(_ port: Int) throws -> String? {
 }
 
 private func judgeCrafted(_ row: [String: Any], _ port: Int, _ handler: TestHandler) throws -> String? {
-    let bytes = try Corpus.bytes(row)
+    let bytes = try CorpusFiles.bytes(row) ?? []
     let expected = row["expect_status"] as? [Int] ?? []
     let toHead = bytes.starts(with: Array("HEAD ".utf8))
     handler.reset()
@@ -148,7 +149,7 @@ private func judgeCrafted(_ row: [String: Any], _ port: Int, _ handler: TestHand
 }
 
 private func judgeParser(_ row: [String: Any], _ port: Int, _ handler: TestHandler) throws -> String? {
-    let bytes = try Corpus.bytes(row)
+    let bytes = try CorpusFiles.bytes(row) ?? []
     let text = String(decoding: bytes, as: UTF8.self)
     let mode = row["mode"] as? String ?? ""
     // There the parser stops to let somebody else speak another protocol: not an error.

@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import TestSupport
 import Testing
 
 @testable import SwiftletTelemetry
@@ -13,11 +14,11 @@ import Testing
             }
     }
 
-    @Test(.enabled(if: Shared.has("logs/injection.jsonl"), "the shared corpora are not here"))
+    @Test(.enabled(if: CorpusFiles.has("logs/injection.jsonl"), "the shared corpora are not here"))
     func `every row of the corpus stays one clean line`() throws {
         var wrong: [String] = []
         let secrets = ["hunter2", "eyJhbGci", "AIzaSy", "p%40ss", "access-token=abc", "4111 1111"]
-        for row in try Shared.rows("logs/injection.jsonl") {
+        for row in try CorpusFiles.rows("logs/injection.jsonl") {
             let id = row["id"] as? String ?? "?"
             var input: [UInt8] = []
             if let text = row["input_b64"] as? String { input = Array(Data(base64Encoded: text) ?? Data()) }

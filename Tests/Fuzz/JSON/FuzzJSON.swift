@@ -8,6 +8,40 @@ private struct Row: Codable, Equatable {
     var more: [String: JSON]?
 }
 
+/// Decodes whatever comes in every way there is, past every error, and keeps some of it.
+private struct Prober: Decodable {
+    private struct Key: CodingKey {
+        let stringValue: String
+        init(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
+        var intValue: Int? { nil }
+    }
+    private let kept: KeyedDecodingContainer<Key>?
+
+    init(from decoder: any Decoder) throws {
+        _ = decoder.codingPath.count
+        let single = try decoder.singleValueContainer()
+        if single.decodeNil() {
+            kept = nil
+            return
+        }
+        _ = (try? single.decode(Int.self)).map { _ in try? single.decode(UInt8.self) }
+        _ = (try? single.decode(Float.self), try? single.decode(String.self), try? single.decode(Bool.self))
+        _ = (try? [Int].init(from: decoder), try? single.decode([UInt16?].self), try? single.decode([String: Double].self))
+        kept = try? decoder.container(keyedBy: Key.self)
+        for key in kept?.allKeys ?? [] {
+            let isNull = try kept?.decodeNil(forKey: key) ?? true
+            if !isNull { _ = try kept?.decode(Prober.self, forKey: key) }
+        }
+        if var elements = try? decoder.unkeyedContainer() {
+            while !elements.isAtEnd {
+                if try elements.decodeNil() { continue }
+                _ = try elements.decode(Prober.self)
+            }
+        }
+    }
+}
+
 /// Accepted documents read back the same after they were written, also through Codable, and writing is a fixed point.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzJSON(_ start: UnsafePointer<UInt8>, _ count: Int) -> Int32 {
@@ -28,6 +62,9 @@ public func fuzzJSON(_ start: UnsafePointer<UInt8>, _ count: Int) -> Int32 {
         guard let encoded = try? JSONWriter().encode(row), (try? JSONReader().decode(Row.self, from: encoded)) == row else {
             fatalError("decode(encode(x)) is not x")
         }
+    }
+    if (try? JSON.parse(bytes)) != nil {
+        guard (try? JSONReader().decode(Prober.self, from: bytes)) != nil else { fatalError("the prober lets every error pass") }
     }
     var loose = JSONLimits()
     loose.duplicateNames = .lastWins

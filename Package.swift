@@ -5,12 +5,10 @@ import PackageDescription
 // it stays true. The rooms are described in README.md.
 
 let settings: [SwiftSetting] = [.enableUpcomingFeature("InternalImportsByDefault"), .enableUpcomingFeature("ExistentialAny")]
-/// The release host checks exclusivity at compile time only (6 % of a request, measured); every debug and test build checks it at run time.
-let hotSettings: [SwiftSetting] = settings + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
 
 func product(_ name: String, _ package: String) -> Target.Dependency { .product(name: name, package: package) }
 func room(_ name: String, _ folder: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, path: "Runtime/\(folder)", swiftSettings: hotSettings)
+    .target(name: name, dependencies: dependencies, path: "Runtime/\(folder)", swiftSettings: settings)
 }
 func tests(_ folder: String, _ dependencies: [Target.Dependency]) -> Target {
     .testTarget(name: "\(folder)Tests", dependencies: dependencies, path: "Tests/\(folder)", swiftSettings: settings)
@@ -89,17 +87,17 @@ let package = Package(
         // The functions, and the executable that brings both sides together.
         .target(
             name: "Functions", dependencies: ["Swiftlet", "SwiftletJSON", httpTypes], path: "Functions", exclude: ["Main"],
-            swiftSettings: hotSettings),
+            swiftSettings: settings),
         .executableTarget(
-            name: "swiftlet", dependencies: ["Functions", "SwiftletCommand"], path: "Functions/Main", swiftSettings: hotSettings),
+            name: "swiftlet", dependencies: ["Functions", "SwiftletCommand"], path: "Functions/Main", swiftSettings: settings),
 
         // Tests: one target per room, and what they share.
         .target(
             name: "Fixtures", dependencies: ["Swiftlet", "SwiftletJSON", httpTypes], path: "Tests/Fixtures",
-            swiftSettings: hotSettings),
+            swiftSettings: settings),
         .executableTarget(
             name: "swiftlet-fixtures", dependencies: ["Fixtures", "SwiftletCommand"], path: "Tests/FixtureHost",
-            swiftSettings: hotSettings),
+            swiftSettings: settings),
         .target(
             name: "Corpus",
             dependencies: [

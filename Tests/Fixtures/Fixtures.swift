@@ -28,9 +28,7 @@ import SwiftletJSON
 struct HealthFixture: EdgeFunction {
     static let name: FunctionName = "health"
     static let policy = Policy(methods: [.get, .post], rateLimit: .none, body: .bytes(upTo: .mib(1)))
-    func handle(_ request: Request<Bytes>, from _: Anyone, in context: Context) async throws -> Response {
-        try .json(["status": "pass"])
-    }
+    func handle(_ request: Request<Bytes>, from _: Anyone, in context: Context) async throws -> JSON { ["status": "pass"] }
 }
 
 /// The benchmark's function: authenticated, JSON in, JSON out.

@@ -57,6 +57,9 @@ let package = Package(
         room("SwiftletAuth", "Auth", ["SwiftletCrypto", "SwiftletJSON"]),
         room("SwiftletEgress", "Egress", ["SwiftletNet", "CCurl", "CZlib", httpTypes]),
         room("SwiftletTelemetry", "Telemetry", [logging, metrics]),
+        room(
+            "SwiftletWorkers", "Workers",
+            ["Swiftlet", "SwiftletHTTP", "SwiftletNet", "CLinux", httpTypes, logging, nioCore, nioPosix, nioHelpers]),
         room("SwiftletServer", "Server", ["SwiftletHTTP", "CLinux", nioCore, nioPosix, nioHelpers]),
 
         // Where they meet.
@@ -67,17 +70,21 @@ let package = Package(
                 "SwiftletSanitize",
                 "SwiftletSecrets", "SwiftletAuth", "SwiftletEgress", "SwiftletTelemetry", "SwiftletServer", httpTypes, logging,
                 metrics,
-                lifecycle, product("UnixSignals", "swift-service-lifecycle"), nioCore,
+                lifecycle, product("UnixSignals", "swift-service-lifecycle"), nioCore, nioPosix,
             ]),
         room(
             "SwiftletTesting", "Testing",
-            ["Swiftlet", "SwiftletHost", "SwiftletJSON", "SwiftletAuth", "SwiftletTelemetry", httpTypes, nioCore, nioPosix]),
+            [
+                "Swiftlet", "SwiftletHost", "SwiftletWorkers", "SwiftletJSON", "SwiftletAuth", "SwiftletTelemetry", httpTypes,
+                nioCore, nioPosix,
+            ]),
 
         // The command line of a host; it knows no function.
         room(
             "SwiftletCommand", "Command",
             [
-                "Swiftlet", "SwiftletHost", "SwiftletTesting", "SwiftletJSON", "SwiftletAuth", "SwiftletCrypto",
+                "Swiftlet", "SwiftletHost", "SwiftletWorkers", "SwiftletTesting", "SwiftletJSON", "SwiftletAuth",
+                "SwiftletCrypto",
                 "SwiftletSecrets",
                 "SwiftletTelemetry", "CLinux", product("ArgumentParser", "swift-argument-parser"),
                 product("Configuration", "swift-configuration"),
@@ -117,7 +124,7 @@ let package = Package(
                 "SwiftletAuth",
                 "SwiftletCrypto", "SwiftletNet", "SwiftletRateLimit", "Fixtures", "Corpus", "TestSupport", httpTypes,
             ]),
-        tests("Functions", ["Functions", "Swiftlet", "SwiftletTesting", "SwiftletJSON", httpTypes]),
+        tests("Functions", ["Functions", "Swiftlet", "SwiftletHost", "SwiftletTesting", "SwiftletJSON", httpTypes]),
         tests("Crypto", ["SwiftletCrypto"]),
         tests("Telemetry", ["SwiftletTelemetry", "TestSupport", logging, metrics]),
         tests("Auth", ["SwiftletAuth", "SwiftletCrypto", "SwiftletJSON", "Corpus"]),

@@ -7,7 +7,7 @@ import Swiftlet
 /// `application/health+json`: 200 with `pass`, 503 with `fail` and the checks that failed. Values of secrets never show.
 struct Health: EdgeFunction {
     static let name: FunctionName = "health"
-    static let policy = Policy(methods: [.get], rateLimit: .none, body: .none, deadline: .seconds(2))
+    static let policy = Policy(methods: [.get], rateLimit: .none, body: .none, deadline: .seconds(2), capabilities: [.hostReport])
 
     func handle(_ request: Request<Void>, from _: Anyone, in context: Context) async throws -> Response {
         let probe = request.queryText == nil ? "live" : request.query["probe"] ?? "live"
@@ -17,7 +17,7 @@ struct Health: EdgeFunction {
                 problems: [.init(field: "probe", message: "live or ready")])
         }
         if probe == "live" { return Health.answer(Report(status: "pass", checks: nil), status: 200) }
-        let report = await context.hostReport(ready: true)
+        let report = try await context.hostReport(ready: true)
         let passed = report.accepting && report.checks.allSatisfy(\.passed)
         var checks = report.checks.map(Check.init)
         checks.insert(

@@ -18,6 +18,8 @@ package final class VerifiedToken: Sendable {
     package let issuedAt: Double?
     /// All claims, as signed.
     package let claims: JSON
+    /// The same as JSON text, for where they are handed on.
+    package let claimsText: [UInt8]
     /// For rate limits: the same for every token of one `sub` of one issuer; without a `sub`, one per token. Keyed by the
     /// authenticator, so it cannot be aimed at and says nothing outside.
     package let fingerprint: SipHash.Hash128
@@ -40,7 +42,8 @@ package final class VerifiedToken: Sendable {
         notBefore = claims.notBefore
         issuedAt = claims.issuedAt
         self.claims = claims.json
-        cost = 512 + bytes.count + 6 * payloadCount
+        claimsText = claims.json.bytes
+        cost = 512 + bytes.count + 7 * payloadCount
         if let subject = claims.subject {
             let ofIssuer = Self.hash(claims.issuer ?? "", key)
             fingerprint = Self.hash(subject, SipHash(k0: ofIssuer.low, k1: ofIssuer.high))

@@ -7,6 +7,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "process.h"
+#include "landlock.h"
+#include "filter.h"
+
 /// No core files, and no reading of this process's memory by others of the same user. 0, or -1 with errno.
 static inline int swiftlet_keep_memory_private(void) {
     struct rlimit none = {0, 0};

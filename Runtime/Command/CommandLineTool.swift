@@ -1,4 +1,6 @@
 public import ArgumentParser
+import Dispatch
+import Glibc
 public import Swiftlet
 import Synchronization
 
@@ -38,8 +40,15 @@ public struct CommandLineTool: AsyncParsableCommand {
     /// Runs the command line and ends the process with its exit code.
     ///
     /// - Parameter mounts: further paths that lead to a function, such as `/health` in a host for tests.
-    public static func run(_ functions: [Registration], mounts: [String: FunctionName] = [:]) async {
+    public static func run(_ functions: [Registration], mounts: [String: FunctionName] = [:]) -> Never {
+        // Not for users: the process of a function, started by its host. Before anything else runs in it.
+        if CommandLine.arguments.count == 3, CommandLine.arguments[1] == "worker" { WorkerProgram.run(functions) }
         registry.withLock { $0 = Registry(functions: functions, mounts: mounts) }
-        await CommandLineTool.main()
+        // Not an `async` main: that starts threads first, and a worker has to give up what it does not need while it has only one.
+        Task.detached {
+            await CommandLineTool.main()
+            Glibc.exit(EXIT_SUCCESS)
+        }
+        dispatchMain()
     }
 }

@@ -55,7 +55,8 @@ struct ServeCommand: AsyncParsableCommand {
                 metadata: [
                     "url": "\(place.url ?? "")", "port": "\(place.port ?? 0)", "unix_socket": "\(place.unixSocket ?? "")",
                     "admin_port": "\(place.adminPort ?? 0)", "functions": "\(host.slots.count)",
-                    "isolation": "none: functions run in the host's process",
+                    "isolation": host.configuration.isolation == nil
+                        ? "none: functions run in the host's process" : "a process per function",
                 ])
             sink.flush()
             if announces, isText { Output.line(Banner(host, place).text) }

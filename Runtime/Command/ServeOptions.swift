@@ -5,6 +5,7 @@ import Logging
 import Swiftlet
 import SwiftletHost
 import SwiftletTelemetry
+import SwiftletWorkers
 
 /// Flags of `serve`. Each can also come from the environment as SWIFTLET_<NAME> (`--admin-port` is SWIFTLET_ADMIN_PORT); a flag wins.
 struct ServeOptions: ParsableArguments {
@@ -14,6 +15,7 @@ struct ServeOptions: ParsableArguments {
     @OptionGroup(title: "Tokens") var tokens: Tokens
     @OptionGroup(title: "Secrets") var secrets: SecretOptions
     @OptionGroup(title: "Limits") var limits: Limits
+    @OptionGroup(title: "Workers") var workers: Workers
     @OptionGroup(title: "Running") var running: Running
 
     struct Listening: ParsableArguments {
@@ -76,9 +78,27 @@ struct ServeOptions: ParsableArguments {
         var allowPrivateEgress: [String] = []
     }
 
+    struct Workers: ParsableArguments {
+        @Flag(help: "Start a function's workers with its first request instead of with the host.") var coldStart = false
+        @Option(
+            help: ArgumentHelp("End workers that have had nothing to do for this long. (default: never)", valueName: "seconds"))
+        var workerIdle: Int?
+        @Option(
+            help: ArgumentHelp(
+                "Time a worker may take to get ready, and a request may wait for one. (default: 10)", valueName: "seconds"))
+        var workerBoot: Int?
+        @Option(help: ArgumentHelp("Requests of one function that may wait for a worker. (default: 1024)", valueName: "count"))
+        var workerRoom: Int?
+        @Option(help: ArgumentHelp("A user that only workers have; needs a host started by root.", valueName: "name"))
+        var workerUser: String?
+    }
+
     struct Running: ParsableArguments {
         @Flag(help: "Refuse to start when any function cannot boot.") var strict = false
-        @Flag(help: "Run functions in the host's own process (so far the only way).") var inline = false
+        @Flag(
+            help:
+                "Run functions in the host's own process, for debugging: a crash of one ends all, and limits of processor time and memory do not hold."
+        ) var inline = false
         @Option(help: ArgumentHelp("Event loops; 0 is one per core. (default: 0)", valueName: "count")) var threads: Int?
         @Option(help: "text, json, or auto: text on a terminal, JSON lines otherwise. (default: auto)") var logFormat: LogFormat?
         @Option(help: "trace, debug, info, notice, warning, error or critical. (default: info)") var logLevel: String?
@@ -118,10 +138,12 @@ struct Environment: Sendable {
         "SECRETS_DIR", "ADDRESS_LIMIT", "MAX_REQUEST_LINE", "MAX_HEADER_BYTES", "MAX_HEADERS", "HEAD_TIMEOUT", "BODY_TIMEOUT",
         "KEEP_ALIVE", "MAX_CONNECTIONS", "MAX_CONNECTIONS_PER_ADDRESS", "MAX_PIPELINED", "ALLOW_PRIVATE_EGRESS", "STRICT",
         "INLINE",
-        "THREADS", "LOG_FORMAT", "LOG_LEVEL", "DRAIN",
+        "COLD_START", "WORKER_IDLE", "WORKER_BOOT", "WORKER_ROOM", "WORKER_USER", "THREADS", "LOG_FORMAT", "LOG_LEVEL", "DRAIN",
     ]
     /// Read by the repository's own scripts and tests, which may start a host.
-    private static let developerNames: Set<String> = ["BENCH", "FUZZ", "SHARED", "FIXTURES", "PYTHON", "SECRETS_TEST"]
+    private static let developerNames: Set<String> = [
+        "BENCH", "FUZZ", "SHARED", "FIXTURES", "PYTHON", "SECRETS_TEST", "TEST_HOP",
+    ]
 
     /// A setting that nobody reads is a setting that does not hold: it is named instead of passed over.
     static func refuseUnknown(in variables: some Sequence<String>) throws(ConfigurationProblem) {
@@ -224,8 +246,33 @@ extension ServeOptions {
 
         configuration.strict = try running.strict || environment.flag("STRICT")
         configuration.server.loops = try running.threads ?? environment.number("THREADS") ?? 0
+        configuration.isolation =
+            try running.inline || environment.flag("INLINE")
+            ? nil : isolation(drain: try running.drain ?? environment.number("DRAIN") ?? 30)
         configuration.drain = .seconds(try running.drain ?? environment.number("DRAIN") ?? 30)
         return configuration
+    }
+
+    private func isolation(drain: Int) throws -> any Isolation {
+        let environment = Environment.shared
+        var settings = WorkerSettings()
+        settings.areWarm = try !(workers.coldStart || environment.flag("COLD_START"))
+        func positive(_ flag: Int?, _ name: String) throws -> Int? {
+            guard let value = try flag ?? environment.number(name) else { return nil }
+            guard value > 0 else { throw ConfigurationProblem(name.lowercased(), "must be at least 1") }
+            return value
+        }
+        if let idle = try positive(workers.workerIdle, "WORKER_IDLE") { settings.idle = .seconds(idle) }
+        if let boot = try positive(workers.workerBoot, "WORKER_BOOT") { settings.boot = .seconds(boot) }
+        if let room = try positive(workers.workerRoom, "WORKER_ROOM") { settings.room = room }
+        settings.grace = .seconds(max(1, drain))
+        if let name = workers.workerUser ?? environment.string("WORKER_USER") {
+            guard geteuid() == 0 else { throw ConfigurationProblem("worker-user", "needs a host started by root") }
+            guard let entry = getpwnam(name) else { throw ConfigurationProblem("worker-user", "there is no user '\(name)'") }
+            guard entry.pointee.pw_uid != 0 else { throw ConfigurationProblem("worker-user", "is root, which is no containment") }
+            settings.user = (entry.pointee.pw_uid, entry.pointee.pw_gid)
+        }
+        return WorkerIsolation(settings: settings, launcher: ProcessLauncher(environment: Environment.variables))
     }
 
     private func applyLimits(to configuration: inout HostConfiguration) throws {

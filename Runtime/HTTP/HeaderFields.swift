@@ -25,6 +25,21 @@ package struct HeaderFields: Sendable {
         self.entries = entries
     }
 
+    /// Fields whose names and values lie one after the other in `storage`, with the lengths given; what reaches beyond it is left out.
+    package init(storage: [UInt8], lengths: [(name: Int, value: Int)]) {
+        self.storage = storage
+        entries = []
+        entries.reserveCapacity(lengths.count)
+        var offset = 0
+        for (name, value) in lengths where name >= 0 && value >= 0 && name + value <= storage.count - offset {
+            entries.append(
+                Entry(
+                    nameOffset: UInt32(truncatingIfNeeded: offset), nameLength: UInt32(truncatingIfNeeded: name),
+                    valueOffset: UInt32(truncatingIfNeeded: offset + name), valueLength: UInt32(truncatingIfNeeded: value)))
+            offset += name + value
+        }
+    }
+
     package var count: Int { entries.count }
     package var isEmpty: Bool { entries.isEmpty }
 

@@ -38,9 +38,7 @@ final class HostCapabilities: Capabilities {
 
     func secret(_ name: SecretName) throws(HTTPError) -> Secret {
         guard policy.secrets.contains(name) else {
-            throw HTTPError(
-                500, .edgeFunctionError, "Internal Server Error",
-                cause: "the secret \(name) is not in the policy of \(self.name); add it to `secrets:`")
+            throw .undeclaredSecret(name, of: self.name)
         }
         guard let secret = secrets.current.value(name, forFunction: self.name) else {
             throw .missingSecrets([name], of: self.name)
@@ -60,6 +58,7 @@ final class HostCapabilities: Capabilities {
     func fetch(_ request: OutboundRequest) async throws -> OutboundResponse { try await egress.fetch(request, for: name) }
 
     func checkRateLimit(_ key: String, limit: Int, window: Duration) async throws -> RateLimitAnswer {
+        try require(.rateLimit)
         let limit = try rate(limit, window)
         let decision = limiter.check(key, function: index, limit: limit, now: clock.monotonic())
         let wait = decision.allowed ? decision.resetAfter : decision.retryAfter
@@ -69,6 +68,7 @@ final class HostCapabilities: Capabilities {
     }
 
     func resetRateLimit(_ key: String, limit: Int, window: Duration) async throws {
+        try require(.rateLimit)
         limiter.reset(key, function: index)
     }
 
@@ -78,8 +78,13 @@ final class HostCapabilities: Capabilities {
         }
     }
 
-    func hostReport(ready: Bool) async -> HostReport {
-        await view.host?.report(ready: ready) ?? HostReport(accepting: false, uptimeSeconds: 0, checks: [])
+    private func require(_ capability: Capability) throws(HTTPError) {
+        guard policy.capabilities.contains(capability) else { throw .undeclared(capability, of: name) }
+    }
+
+    func hostReport(ready: Bool) async throws -> HostReport {
+        try require(.hostReport)
+        return await view.host?.report(ready: ready) ?? HostReport(accepting: false, uptimeSeconds: 0, checks: [])
     }
 }
 

@@ -34,7 +34,8 @@ struct CredentialReader: Sendable {
             case .refused(let refusal): return .refused(refusal)
             case .needsKeys(let needed): return .needsKeys(needed.refusal)
             case .token(let token):
-                let user = User(subject: token.subject, role: token.role ?? "anon", claims: token.claims)
+                let user = User(
+                    subject: token.subject, role: token.role ?? "anon", claims: token.claims, claimsText: token.claimsText)
                 let fingerprint = token.fingerprint
                 // A token without a subject stands for a project, not a person: its callers are told apart by address.
                 let key: CallerKey? = token.subject == nil ? nil : .user(high: fingerprint.high, low: fingerprint.low)

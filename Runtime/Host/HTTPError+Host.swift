@@ -14,6 +14,11 @@ extension HTTPError {
     static let overloaded = HTTPError(
         503, .overloaded, "The function is busy; try again in a moment", fields: [.init("retry-after", "1")])
 
+    static func resourceLimit(_ cause: String) -> HTTPError {
+        HTTPError(
+            546, .workerLimit, "Function failed due to not having enough compute resources (please check logs)", cause: cause)
+    }
+
     static let shuttingDown = HTTPError(
         503, .shuttingDown, "The host is stopping; try again in a moment", fields: [.init("retry-after", "1")])
 

@@ -95,6 +95,7 @@ package final class Host: Sendable {
 
         // The capabilities speak of the host weakly: it is made after them, and they must not keep it.
         let view = HostView()
+        let identifiers = identifiers
         var slots: [FunctionSlot] = []
         for (index, registration) in functions.enumerated() {
             let executionID = identifiers.instance()
@@ -104,7 +105,9 @@ package final class Host: Sendable {
                 clock: clock, view: view, sink: sink)
             let slot = FunctionSlot(
                 index: index, registration: registration,
-                invoker: InlineInvoker(registration, capabilities: capabilities, clock: clock),
+                invoker: Host.invoker(
+                    registration, capabilities, configuration,
+                    site: { WorkerSite(registration, executionIDs: identifiers, secrets: store, settings: settings, view: view) }),
                 limit: try CallerLimit(registration.policy.rateLimit, of: registration.name),
                 metrics: FunctionMetrics(registration.name, registry), executionID: executionID)
             slot.updateBoot(store.current)
@@ -175,6 +178,8 @@ package final class Host: Sendable {
             let auth = try AuthSetup(configuration, secrets: secrets.current)
             credentials.authenticator.replace(configuration: auth.configuration)
             for slot in slots { slot.updateBoot(secrets.current) }
+            // What holds the old ones is replaced, also where a file was only touched: cheap, and never wrong.
+            for slot in slots { slot.invoker.reload() }
             metrics.securityEvent("secrets.reloaded")
             log.notice(
                 "secrets.reloaded",
@@ -190,9 +195,17 @@ package final class Host: Sendable {
     func report(ready: Bool) async -> HostReport {
         var checks = slots.map { slot in
             let missing = slot.missingSecrets
+            let condition = slot.invoker.condition
+            var note = "booted"
+            if !missing.isEmpty {
+                note = "lacks the secret \(missing.map(\.text).joined(separator: ", "))"
+            } else if let trouble = condition.trouble {
+                note = trouble
+            } else if condition.isolated {
+                note = "\(condition.ready) of \(condition.wanted) workers ready"
+            }
             return HostReport.Check(
-                name: "function:\(slot.name)", passed: missing.isEmpty,
-                note: missing.isEmpty ? "booted" : "lacks the secret \(missing.map(\.text).joined(separator: ", "))")
+                name: "function:\(slot.name)", passed: missing.isEmpty && condition.trouble == nil, note: note)
         }
         if ready { checks += await probe.checks() }
         let uptime = clock.monotonic().subtractingClamped(startedAt) / 1_000_000_000

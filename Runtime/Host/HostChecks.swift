@@ -31,6 +31,18 @@ enum HostChecks {
             guard function.policy.deadline > .zero else {
                 throw ConfigurationProblem("function '\(function.name)'", "has a deadline that is not positive")
             }
+            guard (1...256).contains(function.policy.workers) else {
+                throw ConfigurationProblem(
+                    "function '\(function.name)'", "wants \(function.policy.workers) workers; 1 to 256 can be had")
+            }
+            let limits = function.policy.limits
+            guard limits.cpuSoft <= limits.cpuHard, limits.memorySoft <= limits.memoryHard, limits.cpuSoft > .zero,
+                limits.memorySoft >= .mib(16), limits.responseIdle > .zero, limits.background > .zero, limits.output.bytes > 0
+            else {
+                throw ConfigurationProblem(
+                    "function '\(function.name)'",
+                    "has limits that cannot hold: all positive, soft ones below hard ones, at least 16 MiB of memory")
+            }
             guard !function.policy.methods.isEmpty else {
                 throw ConfigurationProblem("function '\(function.name)'", "answers no method; give it one in `methods:`")
             }

@@ -36,6 +36,9 @@ package struct HostConfiguration: Sendable {
     /// The function that gets every path not known otherwise; used by the mock upstream.
     package var catchAll: FunctionName?
 
+    /// Where functions run; `nil` for the host's own process.
+    package var isolation: (any Isolation)?
+
     /// Answers the functions' egress instead of the network, in tests.
     package var stubEgress: (@Sendable (OutboundRequest) async throws -> OutboundResponse)?
 

@@ -1,8 +1,9 @@
 import HTTPTypes
 import NIOCore
-import Swiftlet
+package import Swiftlet
 import SwiftletEgress
 import SwiftletNet
+import Synchronization
 
 /// The functions' way out: each with the policy it declared, over one client.
 final class HostEgress: Sendable {
@@ -76,6 +77,48 @@ final class HostEgress: Sendable {
     }
 
     func shutdown() async { await client.shutdown() }
+}
+
+/// The way out of one function in its worker: the same checks on the same code, beside the function instead of in the host.
+///
+/// libcurl and its thread are only started by the first request.
+package final class WorkerEgress: Sendable {
+    private let name: FunctionName
+    private let made = Mutex<HostEgress?>(nil)
+    private let make: @Sendable () throws(OutboundError) -> HostEgress
+
+    /// - Parameters:
+    ///   - settings: the values of its settings that the operator has set.
+    ///   - denied: hears of every refusal: the host asked for, and what was wrong with it.
+    package init(
+        _ registration: Registration, settings: [(name: String, value: String)], allowsPrivate: Bool,
+        denied: @escaping @Sendable (_ host: String, _ kind: String) -> Void
+    ) {
+        name = registration.name
+        var configuration = HostConfiguration()
+        for (name, value) in settings { configuration.settings[name] = value }
+        if allowsPrivate { configuration.privateEgress = [registration.name.text] }
+        let settled = configuration
+        make = { () throws(OutboundError) in
+            // The host has judged the same policy before it started this process.
+            guard let client = EgressClient(),
+                let policies = try? HostChecks.egress([registration], settings: SettingValues(settled), settled)
+            else { throw OutboundError(.other, "the HTTP client cannot be started") }
+            return HostEgress(client: client, policies: policies, stub: nil) { _, error in
+                denied(error.host ?? "", error.denial?.label ?? "")
+            }
+        }
+    }
+
+    package func fetch(_ request: OutboundRequest) async throws -> OutboundResponse {
+        let egress = try made.withLock { made throws(OutboundError) in
+            if let made { return made }
+            let egress = try make()
+            made = egress
+            return egress
+        }
+        return try await egress.fetch(request, for: name)
+    }
 }
 
 private final class UpstreamBody: BodySource {

@@ -26,6 +26,12 @@ final class HostMetrics: Sendable {
         counter.increment()
     }
 
+    func workerEnded(_ function: FunctionName, _ reason: String) {
+        Counter(
+            label: "swiftlet_worker_ends", dimensions: [("function", function.text), ("reason", reason)], factory: registry
+        ).increment()
+    }
+
     /// Sets a figure that is read when it is shown.
     func set(_ name: String, _ value: Int, _ dimensions: [(String, String)] = []) {
         Gauge(label: name, dimensions: dimensions, factory: registry).record(value)

@@ -32,6 +32,10 @@ final class Passage: InvocationReply, @unchecked Sendable {
     private var bytesOut = 0
     private var refusal: ErrorCode?
     private var waitedForKeys = false
+    /// The instance that runs it.
+    private var executionID: String?
+    /// Cuts a streamed answer whose next part does not come.
+    private var idleTimer: Scheduled<Void>?
 
     private enum Phase {
         case open, streaming, answered
@@ -182,7 +186,9 @@ final class Passage: InvocationReply, @unchecked Sendable {
         guard phase == .open else { return }
         guard let fields = dress(response) else { return run?.cancel(.clientGone) ?? () }
         status = response.status
+        if let length, length > slot.policy.limits.output.bytes { return overflow() }
         phase = .streaming
+        restartIdleTimer()
         exchange.begin(status: response.status, fields: fields, length: length)
     }
 
@@ -190,7 +196,30 @@ final class Passage: InvocationReply, @unchecked Sendable {
         guard exchange.eventLoop.inEventLoop else { return exchange.eventLoop.execute { self.part(bytes, ready: ready) } }
         guard phase == .streaming else { return ready(false) }
         bytesOut += bytes.readableBytes
+        guard bytesOut <= slot.policy.limits.output.bytes else {
+            overflow()
+            return ready(false)
+        }
+        restartIdleTimer()
         if exchange.write(bytes) { ready(true) } else { exchange.whenWritable { ready($0) } }
+    }
+
+    /// More than the policy lets an answer be: cut what has begun, refuse what has not.
+    private func overflow() {
+        run?.cancel(.outputLimit)
+        let limit = slot.policy.limits.output.bytes
+        refuse(.resourceLimit("the answer is larger than the \(limit) bytes its policy allows"))
+    }
+
+    private func restartIdleTimer() {
+        idleTimer?.cancel()
+        // The deadline is the earlier end for most.
+        guard slot.policy.limits.responseIdle < slot.policy.deadline else { return }
+        idleTimer = exchange.eventLoop.scheduleTask(in: .nanoseconds(slot.policy.limits.responseIdle.clampedNanoseconds)) {
+            guard self.phase == .streaming else { return }
+            self.run?.cancel(.deadline)
+            self.refuse(HTTPError(504, .idleTimeout, "The answer stood still for too long"))
+        }
     }
 
     func end() {
@@ -207,6 +236,17 @@ final class Passage: InvocationReply, @unchecked Sendable {
         refuse(error, fromFunction: true)
     }
 
+    func broken(_ error: HTTPError) {
+        guard exchange.eventLoop.inEventLoop else { return exchange.eventLoop.execute { self.broken(error) } }
+        defer { finish() }
+        refuse(error)
+    }
+
+    func assigned(to executionID: String) {
+        guard exchange.eventLoop.inEventLoop else { return exchange.eventLoop.execute { self.assigned(to: executionID) } }
+        self.executionID = executionID
+    }
+
     func background(_ change: Int) {
         host.background.add(change)
     }
@@ -217,6 +257,8 @@ final class Passage: InvocationReply, @unchecked Sendable {
         run = nil
         deadlineTimer?.cancel()
         deadlineTimer = nil
+        idleTimer?.cancel()
+        idleTimer = nil
         if holdsPermit {
             holdsPermit = false
             slot.gate.leave()
@@ -339,11 +381,14 @@ final class Passage: InvocationReply, @unchecked Sendable {
         exchange.onClientGone = nil
         deadlineTimer?.cancel()
         deadlineTimer = nil
+        idleTimer?.cancel()
+        idleTimer = nil
         host.record(
             Ending(
                 slot: enteredSlot, status: clientGone ? 499 : status, startedAt: startedAt, requestID: requestID,
                 head: exchange.head,
-                client: client, caller: caller, subjectHash: subjectHash, bytesIn: bytesIn, bytesOut: bytesOut, refusal: refusal))
+                client: client, caller: caller, executionID: executionID ?? enteredSlot?.executionID ?? "",
+                subjectHash: subjectHash, bytesIn: bytesIn, bytesOut: bytesOut, refusal: refusal))
         if run == nil { finish() }
     }
 }

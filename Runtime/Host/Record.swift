@@ -13,6 +13,7 @@ struct Ending {
     let head: RequestHead
     let client: Client
     let caller: StaticString
+    let executionID: String
     let subjectHash: UInt64?
     let bytesIn: Int
     let bytesOut: Int
@@ -35,7 +36,7 @@ extension Host {
             sink.request(
                 LogSink.Request(
                     wallNanoseconds: clock.wall(), requestID: { ending.requestID.append(to: &$0) },
-                    executionID: ending.slot?.executionID ?? "",
+                    executionID: ending.executionID,
                     function: ending.slot?.name.text ?? "", method: ending.head.method.token, status: ending.status,
                     code: ending.refusal?.text,
                     durationNanoseconds: duration, clientAddress: ending.client.addressText, caller: ending.caller,

@@ -1,4 +1,5 @@
 import NIOCore
+import NIOPosix
 import ServiceLifecycle
 import Swiftlet
 import SwiftletHTTP
@@ -29,9 +30,26 @@ package final class HostService: Service {
 
     package func run() async throws {
         let host = host
-        let server = HTTPServer(configuration: host.serverConfiguration, handler: host)
+        let loops = MultiThreadedEventLoopGroup(numberOfThreads: host.loopCount)
+        do {
+            try await serve(on: loops)
+            try? await loops.shutdownGracefully()
+        } catch {
+            try? await loops.shutdownGracefully()
+            throw error
+        }
+    }
+
+    private func serve(on loops: MultiThreadedEventLoopGroup) async throws {
+        let host = host
+        let server = HTTPServer(configuration: host.serverConfiguration, handler: host, group: loops)
+        // Each function's workers share one of the loops requests come in on, so that most need no other thread.
+        for slot in host.slots { slot.invoker.start(on: loops.next()) }
         let addresses: [SocketAddress]
-        do { addresses = try await server.start() } catch { throw ConfigurationProblem("listen", "\(error)") }
+        do { addresses = try await server.start() } catch {
+            await host.stopInvokers(grace: .zero)
+            throw ConfigurationProblem("listen", "\(error)")
+        }
         host.watch(server)
         var admin: HTTPServer?
         var adminPort: Int?
@@ -43,6 +61,7 @@ package final class HostService: Service {
             let listener = HTTPServer(configuration: configuration, handler: AdminHandler(host: host))
             do { adminPort = try await listener.start().first?.port } catch {
                 await server.shutdown(drain: .zero)
+                await host.stopInvokers(grace: .zero)
                 throw ConfigurationProblem("admin-port", "\(error); choose another with --admin-port, or 'none'")
             }
             admin = listener
@@ -59,6 +78,7 @@ package final class HostService: Service {
         }
         await server.shutdown(drain: host.configuration.drain)
         await host.background.wait(atMost: host.configuration.drain)
+        await host.stopInvokers(grace: host.configuration.drain)
         await admin?.shutdown(drain: .zero)
         await host.close()
     }
@@ -76,6 +96,16 @@ extension Host {
         log.notice(
             "stopping", metadata: ["in_flight": "\(inFlight.load(ordering: .relaxed))", "background": "\(background.count)"])
         stopping.open()
+    }
+
+    func stopInvokers(grace: Duration) async {
+        await withTaskGroup { group in
+            for slot in slots { group.addTask { await slot.invoker.stop(grace: grace) } }
+        }
+    }
+
+    var loopCount: Int {
+        configuration.server.loops > 0 ? configuration.server.loops : Affinity.cores
     }
 
     var serverConfiguration: ServerConfiguration {
@@ -178,6 +208,9 @@ extension Host {
         metrics.set("swiftlet_token_cache_hits_total", Int(clamping: tokens.cacheHits))
         metrics.set("swiftlet_token_cache_misses_total", Int(clamping: tokens.cacheMisses))
         metrics.set("swiftlet_token_cache_entries", tokens.cacheEntries)
+        for slot in slots where slot.invoker.condition.isolated {
+            metrics.set("swiftlet_workers_ready", slot.invoker.condition.ready, [("function", slot.name.text)])
+        }
         for slot in slots { metrics.set("swiftlet_function_running", slot.gate.running, [("function", slot.name.text)]) }
         metrics.registry.render(into: &bytes)
     }

@@ -29,8 +29,28 @@ public final class User: RequestCaller {
     public let subject: String?
     /// The token's `role` (`authenticated`, `anon`, `service_role`); for a publishable key `anon`, for a secret key `service_role`.
     public let role: String
-    /// All claims of the token; empty for an API key.
-    public let claims: JSON
+    /// All claims of the token; empty for an API key. Read from the token's text each time, so keep what you use often.
+    public var claims: JSON {
+        switch source {
+        case .value(let value, _): value
+        // The host has read the same text before: it cannot fail here.
+        case .text(let text): (try? JSON.parse(text)) ?? [:]
+        }
+    }
+    private let source: Claims
+
+    private enum Claims: Sendable {
+        case value(JSON, text: [UInt8]?)
+        case text([UInt8])
+    }
+
+    /// The claims as JSON text.
+    package var claimsText: [UInt8] {
+        switch source {
+        case .value(let value, let text): text ?? value.bytes
+        case .text(let text): text
+        }
+    }
     public let credential: Credential
 
     public enum Credential: Sendable, Hashable {
@@ -42,14 +62,37 @@ public final class User: RequestCaller {
     public init(subject: String?, role: String, claims: JSON = [:], credential: Credential = .token) {
         self.subject = subject
         self.role = role
-        self.claims = claims
+        source = .value(claims, text: nil)
         self.credential = credential
+    }
+
+    /// With the claims as text, which is only read when somebody asks.
+    package init(subject: String?, role: String, claimsText: [UInt8], credential: Credential = .token) {
+        self.subject = subject
+        self.role = role
+        source = .text(claimsText)
+        self.credential = credential
+    }
+
+    /// With the claims both ways, for hosts that keep both.
+    package init(subject: String?, role: String, claims: JSON, claimsText: [UInt8]) {
+        self.subject = subject
+        self.role = role
+        source = .value(claims, text: claimsText)
+        credential = .token
+    }
+
+    private init(copying other: User) {
+        subject = other.subject
+        role = other.role
+        source = other.source
+        credential = other.credential
     }
 
     public convenience init(_ identity: Identity) throws(HTTPError) {
         switch identity {
         case .user(let user):
-            self.init(subject: user.subject, role: user.role, claims: user.claims, credential: user.credential)
+            self.init(copying: user)
         case .anonymous:
             throw HTTPError(401, "UNAUTHORIZED_NO_AUTH_HEADER", "Missing authorization header")
         }

@@ -29,7 +29,7 @@ public struct Context: Sendable {
     public func fetch(_ request: OutboundRequest) async throws -> OutboundResponse { try await scope.capabilities.fetch(request) }
 
     /// Counts a use against a limit of the function's own, beside the one in its policy: `key` is what is counted (a conversation, a file),
-    /// within this function only.
+    /// within this function only, at most 1 KiB long. Needs ``Capability/rateLimit``.
     public func checkRateLimit(_ key: String, limit: Int, every window: Duration) async throws -> RateLimitAnswer {
         try await scope.capabilities.checkRateLimit(key, limit: limit, window: window)
     }
@@ -42,8 +42,8 @@ public struct Context: Sendable {
     /// Work that goes on after the answer: the host waits for it when it stops, up to its drain time. Errors are logged.
     public func waitUntil(_ work: @escaping @Sendable () async throws -> Void) { scope.background(work) }
 
-    /// What the probes of `health` show about the host this function runs in.
-    public func hostReport(ready: Bool) async -> HostReport { await scope.capabilities.hostReport(ready: ready) }
+    /// What the probes of `health` show about the host this function runs in. Needs ``Capability/hostReport``.
+    public func hostReport(ready: Bool) async throws -> HostReport { try await scope.capabilities.hostReport(ready: ready) }
 }
 
 /// The answer of a rate-limit check.
@@ -127,7 +127,7 @@ package protocol Capabilities: Sendable {
     func fetch(_ request: OutboundRequest) async throws -> OutboundResponse
     func checkRateLimit(_ key: String, limit: Int, window: Duration) async throws -> RateLimitAnswer
     func resetRateLimit(_ key: String, limit: Int, window: Duration) async throws
-    func hostReport(ready: Bool) async -> HostReport
+    func hostReport(ready: Bool) async throws -> HostReport
 }
 
 extension UInt64 {

@@ -31,10 +31,29 @@ public protocol EdgeFunction: Sendable {
 
     func handle(_ request: Request<Input>, from caller: Caller, in context: Context) async throws -> Output
 
+    /// Called once when the process this function runs in is about to end (stopping, replaced, or near a limit), so that work can be
+    /// saved. It has what is left of the grace period; nothing is promised for a process that is ended at once.
+    func beforeUnload(_ reason: UnloadReason) async
+
     /// How a body becomes an `Input`; given by the contract for the types listed above.
     static func read(_ body: FunctionBody) throws -> Input
     /// How an `Output` becomes an answer; given by the contract for the types listed above.
     static func render(_ output: Output) throws -> Response
+}
+
+/// Why the process of a function ends. The words are those of Supabase's `beforeunload` event.
+public enum UnloadReason: String, Sendable, Hashable, CaseIterable {
+    case cpu
+    case memory
+    case wallClock = "wall_clock"
+    /// It had nothing to do.
+    case earlyDrop = "early_drop"
+    /// The host stops, or replaces it with fresh secrets.
+    case termination
+}
+
+extension EdgeFunction {
+    public func beforeUnload(_ reason: UnloadReason) async {}
 }
 
 /// A body before the function's type has been applied to it.

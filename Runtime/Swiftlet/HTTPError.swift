@@ -51,6 +51,20 @@ public struct HTTPError: Error, Sendable, CustomStringConvertible {
     }
 }
 
+extension HTTPError {
+    package static func undeclared(_ capability: Capability, of function: FunctionName) -> HTTPError {
+        HTTPError(
+            500, .edgeFunctionError, "Internal Server Error",
+            cause: "the capability '\(capability.rawValue)' is not in the policy of \(function); add it to `capabilities:`")
+    }
+
+    package static func undeclaredSecret(_ name: SecretName, of function: FunctionName) -> HTTPError {
+        HTTPError(
+            500, .edgeFunctionError, "Internal Server Error",
+            cause: "the secret \(name) is not in the policy of \(function); add it to `secrets:`")
+    }
+}
+
 /// A stable, machine-readable code: upper-case words with underscores. Those of Supabase keep Supabase's meaning.
 public struct ErrorCode: Sendable, Hashable, CustomStringConvertible, ExpressibleByStringLiteral {
     public let text: String

@@ -22,6 +22,12 @@ public struct Policy: Sendable {
     public var keys: KeyRule
     /// Invocations running at once; more wait up to 100 ms and are then refused with 503.
     public var concurrency: Int
+    /// What of the host the function uses through its ``Context``, beyond its secrets, settings and egress.
+    public var capabilities: Set<Capability>
+    /// Processes the function runs in; each request goes to the one with the least to do.
+    public var workers: Int
+    /// What one of those processes may take.
+    public var limits: WorkerLimits
 
     public init(
         methods: [Method] = [.post],
@@ -33,7 +39,10 @@ public struct Policy: Sendable {
         settings: [Setting] = [],
         cors: CORSRule = .host,
         keys: KeyRule = .apiKeyHeader,
-        concurrency: Int = 256
+        concurrency: Int = 256,
+        capabilities: Set<Capability> = [],
+        workers: Int = 1,
+        limits: WorkerLimits = WorkerLimits()
     ) {
         self.methods = methods
         self.rateLimit = rateLimit
@@ -45,6 +54,50 @@ public struct Policy: Sendable {
         self.cors = cors
         self.keys = keys
         self.concurrency = concurrency
+        self.capabilities = capabilities
+        self.workers = workers
+        self.limits = limits
+    }
+}
+
+/// Something of the host that a function may use when its policy says so.
+public enum Capability: String, Sendable, Hashable, CaseIterable {
+    /// ``Context/checkRateLimit(_:limit:every:)`` and ``Context/resetRateLimit(_:limit:every:)``.
+    case rateLimit = "rate-limit"
+    /// ``Context/hostReport(ready:)``: how the host and its functions are.
+    case hostReport = "host-report"
+}
+
+/// What a worker process may take. They hold where a function runs in a process of its own; with `--inline` only ``output`` and
+/// ``responseIdle`` do.
+public struct WorkerLimits: Sendable, Hashable {
+    /// Processor time of one request: past it the worker finishes what it has begun and is replaced.
+    public var cpuSoft: Duration
+    /// Processor time of one request: past it the worker is ended, and the request is answered 546 `WORKER_LIMIT`.
+    public var cpuHard: Duration
+    /// Resident memory past which the worker is replaced once it has finished what it has begun.
+    public var memorySoft: ByteCount
+    /// Resident memory past which the worker is ended, and its requests are answered 546 `WORKER_LIMIT`.
+    public var memoryHard: ByteCount
+    /// Bytes of one answer: a larger one is 546 `WORKER_LIMIT`, or cut when it has begun.
+    public var output: ByteCount
+    /// The longest pause between two parts of a streamed answer before it is cut.
+    public var responseIdle: Duration
+    /// How long work left with ``Context/waitUntil(_:)`` may go on after its answer.
+    public var background: Duration
+
+    public init(
+        cpuSoft: Duration = .seconds(1), cpuHard: Duration = .seconds(2), memorySoft: ByteCount = .mib(256),
+        memoryHard: ByteCount = .mib(320), output: ByteCount = .mib(256), responseIdle: Duration = .seconds(150),
+        background: Duration = .seconds(150)
+    ) {
+        self.cpuSoft = cpuSoft
+        self.cpuHard = cpuHard
+        self.memorySoft = memorySoft
+        self.memoryHard = memoryHard
+        self.output = output
+        self.responseIdle = responseIdle
+        self.background = background
     }
 }
 

@@ -7,7 +7,7 @@ public struct Registration: Sendable {
     public let policy: Policy
     public let requirement: CallerRequirement
     /// Whether the handler takes the body as a stream.
-    package let make: @Sendable () -> @Sendable (Invocation, Context) async throws -> Response
+    package let make: @Sendable () -> FunctionInstance
 
     public init<Function: EdgeFunction>(_ type: Function.Type) {
         name = Function.name
@@ -15,13 +15,20 @@ public struct Registration: Sendable {
         requirement = Function.Caller.requirement
         make = {
             let function = Function()
-            return { invocation, context in
-                let request = Request(head: invocation.head, body: try Function.read(invocation.body))
-                let caller = try Function.Caller(invocation.identity)
-                return try Function.render(try await function.handle(request, from: caller, in: context))
-            }
+            return FunctionInstance(
+                handle: { invocation, context in
+                    let request = Request(head: invocation.head, body: try Function.read(invocation.body))
+                    let caller = try Function.Caller(invocation.identity)
+                    return try Function.render(try await function.handle(request, from: caller, in: context))
+                }, beforeUnload: { await function.beforeUnload($0) })
         }
     }
+}
+
+/// One made function, its types erased.
+package struct FunctionInstance: Sendable {
+    package let handle: @Sendable (Invocation, Context) async throws -> Response
+    package let beforeUnload: @Sendable (UnloadReason) async -> Void
 }
 
 /// The registry: one line per function.

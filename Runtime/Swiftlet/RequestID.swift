@@ -22,6 +22,9 @@ package struct RequestID: Sendable {
         given = String(decoding: bytes, as: UTF8.self)
     }
 
+    /// The numbers of a made id; `nil` for a given one.
+    package var parts: (high: UInt64, low: UInt64)? { given == nil ? (high, low) : nil }
+
     package init(text: String) {
         high = 0
         low = 0

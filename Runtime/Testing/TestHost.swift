@@ -7,6 +7,7 @@ import SwiftletAuth
 package import SwiftletHost
 public import SwiftletJSON
 package import SwiftletTelemetry
+import SwiftletWorkers
 
 /// A whole host for tests: real functions behind the real pipeline, on a loopback port of its own, with stubs only where the world begins.
 ///
@@ -60,6 +61,11 @@ public struct TestHost: Sendable {
         configuration.server.loops = 1
         configuration.admin = nil
         configuration.drain = .seconds(5)
+        if TestHost.usesHop {
+            configuration.isolation = WorkerIsolation(
+                settings: WorkerSettings(),
+                launcher: HopLauncher(functions: functions, clock: configuration.clock, upstream: configuration.stubEgress))
+        }
         configuration.secrets.environment.merge(secrets) { $1 }
         let ownSink = sink == nil
         let sink = sink ?? LogSink.quiet()
@@ -68,6 +74,9 @@ public struct TestHost: Sendable {
             try await body(TestHost(port: place.port ?? 0, host: host))
         }
     }
+
+    /// The repository's own tests run twice: with functions called directly, and over the frames that workers speak.
+    private static let usesHop = getenv("SWIFTLET_TEST_HOP") != nil
 
     public func get(_ path: String, headers: HTTPFields = [:], as caller: Caller? = nil) async throws -> TestResponse {
         try await request("GET", path, headers: headers, as: caller)

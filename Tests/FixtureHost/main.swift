@@ -2,4 +2,4 @@ import Fixtures
 import SwiftletCommand
 
 // The same host and flags as `swiftlet`, with the functions of Tests/Fixtures, and `/health` for raw HTTP rows.
-await CommandLineTool.run(fixtureFunctions, mounts: ["/health": "health"])
+CommandLineTool.run(fixtureFunctions, mounts: ["/health": "health"])

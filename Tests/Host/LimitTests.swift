@@ -153,7 +153,7 @@ import Testing
     @Test func `a function's own counters are its own, and can be reset`() async throws {
         struct Counter: EdgeFunction {
             static let name: FunctionName = "counter"
-            static let policy = Policy(methods: [.get, .delete], rateLimit: .none, body: .none)
+            static let policy = Policy(methods: [.get, .delete], rateLimit: .none, body: .none, capabilities: [.rateLimit])
             func handle(_ request: Request<Void>, from _: Anyone, in context: Context) async throws -> [String: Int] {
                 let key = request.query["key"] ?? ""
                 if request.method == .delete { try await context.resetRateLimit(key, limit: 2, every: .minutes(1)) }

@@ -1,16 +1,16 @@
 import Logging
 package import NIOCore
-package import Swiftlet
 import Synchronization
 
-/// Runs a function in this process. No wall stands between it and the host: a trap in it ends both.
+/// Runs a function in this process: a worker's, or, with `--inline`, the host's own. Then no wall stands between the two: a trap in the
+/// function ends both.
 package final class InlineInvoker: Invoker {
-    private let handler: @Sendable (Invocation, Context) async throws -> Response
+    private let function: FunctionInstance
     private let capabilities: any Capabilities
     private let clock: HostClock
 
     package init(_ registration: Registration, capabilities: any Capabilities, clock: HostClock) {
-        handler = registration.make()
+        function = registration.make()
         self.capabilities = capabilities
         self.clock = clock
     }
@@ -20,7 +20,7 @@ package final class InlineInvoker: Invoker {
         let scope = InvocationScope(
             head: invocation.head, clock: clock, deadline: invocation.deadline, capabilities: capabilities,
             background: { run.background($0) })
-        let handler = handler
+        let handler = function.handle
         // On the caller's thread until the handler first suspends: no hop for the handler that never does.
         let task = Task.immediate {
             do {
@@ -32,6 +32,22 @@ package final class InlineInvoker: Invoker {
         }
         run.started(task)
         return run
+    }
+
+    package func start(on loop: any EventLoop) {}
+    /// Secrets are read where they are kept, so there is nothing to replace.
+    package func reload() {}
+    package var condition: InvokerCondition { InvokerCondition() }
+
+    package func stop(grace: Duration) async { await beforeUnload(.termination, within: grace) }
+
+    package func beforeUnload(_ reason: UnloadReason, within grace: Duration) async {
+        await withTaskGroup { group in
+            group.addTask { [function] in await function.beforeUnload(reason) }
+            group.addTask { _ = try? await Task.sleep(for: grace) }
+            await group.next()
+            group.cancelAll()
+        }
     }
 
     private static func deliver(_ response: Response, to reply: any InvocationReply) async throws {

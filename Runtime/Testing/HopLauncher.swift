@@ -1,0 +1,81 @@
+import Dispatch
+import Glibc
+import NIOPosix
+import Swiftlet
+import SwiftletHost
+import SwiftletWorkers
+import Synchronization
+
+/// Workers that live in the process of the test: the same frames over the same kind of socket, without the wall. For tests that look at
+/// what a function did from the inside.
+struct HopLauncher: WorkerLauncher {
+    let functions: [Registration]
+    /// The host's, so that deadlines mean the same where time is a test's.
+    let clock: HostClock
+    let upstream: (@Sendable (OutboundRequest) async throws -> OutboundResponse)?
+
+    func launch(_ function: FunctionName) throws -> any LaunchedWorker {
+        guard let registration = functions.first(where: { $0.name == function }) else { throw Unknown(function: function) }
+        return try HopWorker(registration, clock: clock, upstream: upstream)
+    }
+
+    struct Unknown: Error { let function: FunctionName }
+}
+
+private final class HopWorker: LaunchedWorker {
+    let socket: Int32
+    var output: Int32? { nil }
+    var errors: Int32? { nil }
+    var process: Int32 { getpid() }
+    /// The last it has begun is what frames say: nothing here can trap without ending the test.
+    var begun: UInt64 { 0 }
+    var running: UInt64 { 0 }
+    private let theirs: Int32
+    private let hasEnded = Atomic<Bool>(false)
+
+    init(
+        _ registration: Registration, clock: HostClock, upstream: (@Sendable (OutboundRequest) async throws -> OutboundResponse)?
+    ) throws {
+        var ends: [Int32] = [-1, -1]
+        guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
+            throw POSIXFailure(code: errno)
+        }
+        socket = ends[0]
+        theirs = ends[1]
+        let mine = ends[1]
+        DispatchQueue.global().async { [self] in
+            guard let boot = try? WorkerMain.readBoot(mine) else {
+                close(mine)
+                return hasEnded.store(true, ordering: .releasing)
+            }
+            let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+            let link = WorkerLink(loop: group.next(), ledger: nil) { [self] in
+                guard !hasEnded.exchange(true, ordering: .acquiringAndReleasing) else { return }
+                group.shutdownGracefully { _ in }
+            }
+            let egress = WorkerEgress(registration, settings: boot.settings, allowsPrivate: boot.allowsPrivateEgress) {
+                host, kind in
+                link.egressDenied(host: host, kind: kind)
+            }
+            let upstream = upstream
+            let capabilities = RemoteCapabilities(registration, boot: boot, link: link) { request in
+                if let upstream { return try await upstream(request) }
+                return try await egress.fetch(request)
+            }
+            link.start(
+                socket: mine, function: registration.name, executionID: boot.executionID,
+                invoker: InlineInvoker(registration, capabilities: capabilities, clock: clock),
+                ready: ReadyFrame(active: [], missing: []))
+        }
+    }
+
+    struct POSIXFailure: Error { let code: Int32 }
+
+    func usage() -> (processor: UInt64, resident: UInt64)? { nil }
+    /// Its end of the socket is the link's; shutting it down is seen on both sides.
+    func kill() { if !hasEnded.load(ordering: .acquiring) { shutdown(theirs, Int32(SHUT_RDWR)) } }
+    func reap() -> WorkerExit? { hasEnded.load(ordering: .acquiring) ? .exited(0) : nil }
+    func close() {}
+
+    private func close(_ descriptor: Int32) { Glibc.close(descriptor) }
+}

@@ -1,0 +1,84 @@
+package import NIOCore
+
+// The parts of payloads. Every length is checked against what is there before anything is made of it.
+
+extension ByteBuffer {
+    mutating func put(_ value: UInt8) { writeInteger(value) }
+    mutating func put(_ value: UInt16) { writeInteger(value, endianness: .little) }
+    mutating func put(_ value: UInt32) { writeInteger(value, endianness: .little) }
+    mutating func put(_ value: UInt64) { writeInteger(value, endianness: .little) }
+
+    /// Text with its length in 32 bits.
+    mutating func put(_ text: String) {
+        let start = writerIndex
+        put(UInt32(0))
+        let count = writeString(text)
+        setInteger(UInt32(truncatingIfNeeded: count), at: start, endianness: .little)
+    }
+
+    mutating func put(_ text: String?) {
+        put(UInt8(text == nil ? 0 : 1))
+        if let text { put(text) }
+    }
+
+    mutating func put(_ bytes: [UInt8]) {
+        put(UInt32(truncatingIfNeeded: bytes.count))
+        writeBytes(bytes)
+    }
+
+    mutating func takeByte() throws(FrameProblem) -> UInt8 {
+        guard let value = readInteger(as: UInt8.self) else { throw .short }
+        return value
+    }
+
+    mutating func takeFlag() throws(FrameProblem) -> Bool {
+        switch try takeByte() {
+        case 0: false
+        case 1: true
+        default: throw .malformed
+        }
+    }
+
+    mutating func take16() throws(FrameProblem) -> UInt16 {
+        guard let value = readInteger(endianness: .little, as: UInt16.self) else { throw .short }
+        return value
+    }
+
+    mutating func take32() throws(FrameProblem) -> UInt32 {
+        guard let value = readInteger(endianness: .little, as: UInt32.self) else { throw .short }
+        return value
+    }
+
+    mutating func take64() throws(FrameProblem) -> UInt64 {
+        guard let value = readInteger(endianness: .little, as: UInt64.self) else { throw .short }
+        return value
+    }
+
+    /// Text that is not UTF-8 is malformed: nobody has to guess what was meant.
+    mutating func takeText() throws(FrameProblem) -> String {
+        let length = Int(try take32())
+        guard length <= readableBytes else { throw .short }
+        guard
+            let text = readableBytesView.withContiguousStorageIfAvailable({ bytes -> String? in
+                String(validating: bytes.prefix(length), as: UTF8.self)
+            }) ?? nil
+        else { throw .malformed }
+        moveReaderIndex(forwardBy: length)
+        return text
+    }
+
+    mutating func takeOptionalText() throws(FrameProblem) -> String? {
+        guard try takeFlag() else { return nil }
+        return try takeText()
+    }
+
+    mutating func takeBytes() throws(FrameProblem) -> [UInt8] {
+        let length = Int(try take32())
+        guard let bytes = readBytes(length: length) else { throw .short }
+        return bytes
+    }
+
+    func checkEnd() throws(FrameProblem) {
+        guard readableBytes == 0 else { throw .malformed }
+    }
+}

@@ -1,0 +1,16 @@
+package import Swiftlet
+
+/// Every function in workers of its own.
+package struct WorkerIsolation: Isolation {
+    private let settings: WorkerSettings
+    private let launcher: any WorkerLauncher
+
+    package init(settings: WorkerSettings, launcher: any WorkerLauncher) {
+        self.settings = settings
+        self.launcher = launcher
+    }
+
+    package func invoker(for registration: Registration, site: InvokerSite) -> any Invoker {
+        WorkerPool(registration, site: site, settings: settings, launcher: launcher)
+    }
+}

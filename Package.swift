@@ -112,6 +112,11 @@ let package = Package(
                 "SwiftletRateLimit", "TestSupport", "CZlib", httpTypes,
             ], path: "Tests/Corpus", swiftSettings: settings),
         .executableTarget(name: "swiftlet-corpus", dependencies: ["Corpus"], path: "Tests/CorpusTool", swiftSettings: settings),
+        .systemLibrary(name: "CProbe", path: "Tests/CProbe"),
+        // A process that is started the way a worker is, and tells what it may and may not do.
+        .executableTarget(
+            name: "worker-probe", dependencies: ["SwiftletWorkers", "CLinux", "CProbe"], path: "Tests/WorkerProbe",
+            swiftSettings: settings),
         .target(name: "TestSupport", path: "Tests/Support", swiftSettings: settings),
         tests("JSON", ["SwiftletJSON", "TestSupport"]),
         tests("HTTP", ["SwiftletHTTP", "TestSupport"]),
@@ -130,6 +135,7 @@ let package = Package(
         tests("Auth", ["SwiftletAuth", "SwiftletCrypto", "SwiftletJSON", "Corpus"]),
         tests("Egress", ["SwiftletNet", "SwiftletEgress", "Corpus", "TestSupport", "CZlib", httpTypes]),
         tests("Server", ["SwiftletHTTP", "SwiftletServer", "TestSupport", nioCore, nioPosix, nioHelpers]),
+        tests("Workers", ["SwiftletWorkers", "CLinux", "worker-probe"]),
         tests("RateLimit", ["SwiftletRateLimit", "TestSupport"]),
         tests("Secrets", ["SwiftletSecrets", "Swiftlet"]),
     ],

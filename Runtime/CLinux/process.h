@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -219,6 +220,16 @@ static inline int swiftlet_forget_environment(void) {
 static inline int swiftlet_become(uid_t user, gid_t group) {
     if (setgroups(0, NULL) != 0 || setresgid(group, group, group) != 0) return -1;
     return setresuid(user, user, user);
+}
+
+/// A view of `/proc` of its own, that shows this process's threads and none of the other processes it may not trace, nor anything about
+/// the machine. Needs CAP_SYS_ADMIN, and Linux 5.8.
+static inline int swiftlet_hide_other_processes(void) {
+    if (syscall(SYS_unshare, 0x00020000 /* CLONE_NEWNS */) != 0) return -1;
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) return -1;
+    // Without a group of that number, nobody is exempt; by default group 0 would be.
+    return mount(
+        "proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY, "hidepid=2,subset=pid,gid=4294967294");
 }
 
 /// Nothing that is started from here can gain a capability. Needs CAP_SETPCAP.

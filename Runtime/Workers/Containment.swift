@@ -13,26 +13,33 @@ package enum Containment {
     /// The names that stay in the environment.
     package static let keptNames = ["TZ", "LANG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE"]
 
-    /// Applies every measure, once, at the start of a worker, after `WorkerLedger.adopt` and before the first thread. Where the system
-    /// refuses one, the worker goes on, and the report says so. Returns only while the host lives.
+    /// Applies every measure, once, at the start of a worker, after `WorkerLedger.adopt`. Where the system refuses one, the worker goes on,
+    /// and the report says so. Returns only while the host lives.
+    ///
+    /// Call it before the first thread: capabilities, files and ports are taken from the calling thread and from those it starts later, so
+    /// a thread that runs already would keep them. The main function must not be `async`: the runtime starts its pool before the first
+    /// line of one. `single-thread` in the report says whether that holds.
     package static func apply(_ profile: ContainmentProfile) -> ContainmentReport {
         var report = ContainmentReport()
         let threads = threadCount() ?? 1
         let kept = keptEnvironment()
 
-        report.note("descriptors", result: swiftlet_close_from(5))
+        if threads == 1 {
+            report.note("single-thread", .active)
+            report.note("descriptors", result: swiftlet_close_from(5))
+        } else {
+            report.note("single-thread", .unavailable("\(threads) threads run already, and keep what they have"))
+            report.note("descriptors", .unavailable("they may be in use by other threads"))
+        }
         report.note("parent", result: dieWithParent(profile.parent))
         report.note("environment", result: replaceEnvironment(with: kept))
         report.note("no-core", result: swiftlet_keep_memory_private())
         limits(profile, &report)
+        report.note("other-processes", result: swiftlet_hide_other_processes())
         user(profile.user, &report)
         report.note("no-new-privileges", result: swiftlet_no_new_privileges())
         capabilities(&report)
         report.note("no-new-code", result: swiftlet_no_new_code())
-        if threads > 1 {
-            // The filter reaches them; most of the rest holds for this thread, and for those that it starts.
-            report.note("single-thread", .unavailable("\(threads) threads run already"))
-        }
         landlock(profile, kept: kept, &report)
         report.note("system-calls", result: swiftlet_install_filter(profile.allowsNetwork ? 1 : 0))
         return report
@@ -135,9 +142,9 @@ package enum Containment {
         "/usr/share/ca-certificates", "/usr/local/share/ca-certificates", "/usr/share/publicsuffix",
         "/etc/localtime", "/etc/timezone", "/usr/share/zoneinfo", "/usr/share/locale",
         "/dev/urandom", "/dev/random", "/dev/zero",
-        "/proc/self/maps", "/proc/self/stat", "/proc/self/statm", "/proc/self/status", "/proc/self/cgroup",
-        "/proc/self/mountinfo",
-        "/proc/meminfo", "/proc/stat", "/proc/sys/vm/overcommit_memory", "/sys/devices/system/cpu", "/sys/fs/cgroup",
+        // libdispatch looks after its threads through `/proc/THREAD/stat`, and stops the process when it cannot. Those are not there yet,
+        // so all of `/proc` it is. Landlock itself keeps the private part of other processes closed, and `other-processes` hides them.
+        "/proc", "/sys/devices/system/cpu", "/sys/fs/cgroup",
         "/sys/kernel/mm/transparent_hugepage",
     ]
 

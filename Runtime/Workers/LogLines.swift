@@ -1,3 +1,5 @@
+import Glibc
+
 /// Makes lines of what comes through a pipe, however it was cut on its way. Holds at most one unfinished line and the last few whole ones.
 package struct LogLines: Sendable {
     /// A line longer than this (in Unicode scalars) is cut, and says so at its end.
@@ -19,10 +21,10 @@ package struct LogLines: Sendable {
     /// The lines that these bytes complete, without their ends. Bytes that are no UTF-8 become U+FFFD.
     package mutating func take(_ bytes: UnsafeRawBufferPointer) -> [String] {
         var lines: [String] = []
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let end = rest.firstIndex(of: UInt8(ascii: "\n"))
-            let part = rest[..<(end ?? rest.endIndex)]
+        var start = 0
+        while start < bytes.count, let base = bytes.baseAddress {
+            let end = memchr(base + start, Int32(UInt8(ascii: "\n")), bytes.count - start).map { UnsafeRawPointer($0) - base }
+            let part = UnsafeRawBufferPointer(rebasing: bytes[start..<(end ?? bytes.count)])
             if !skipping {
                 let space = Self.longestHeld - held.count
                 held.append(contentsOf: part.prefix(space))
@@ -34,7 +36,7 @@ package struct LogLines: Sendable {
             guard let end else { break }
             if !skipping { lines.append(complete()) }
             skipping = false
-            rest = rest[(end + 1)...]
+            start = end + 1
         }
         return lines
     }

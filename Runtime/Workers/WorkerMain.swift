@@ -30,6 +30,10 @@ package enum WorkerMain {
         let page: WorkerLedger
         do { page = try WorkerLedger.adopt(descriptor: ledger) } catch { fail("\(error)") }
         let report = boot.isContained ? Containment.apply(profile(registration.policy, boot)) : nil
+        // A thread that was there before keeps what the others gave up.
+        if let report, let late = report.missing.first(where: { $0.name == "single-thread" }) {
+            fail("cannot be contained: \(late)")
+        }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let link = WorkerLink(loop: group.next(), ledger: page) {
             fflush(nil)

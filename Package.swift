@@ -103,7 +103,7 @@ let package = Package(
             name: "Fixtures", dependencies: ["Swiftlet", "SwiftletJSON", httpTypes], path: "Tests/Fixtures",
             swiftSettings: settings),
         .executableTarget(
-            name: "swiftlet-fixtures", dependencies: ["Fixtures", "SwiftletCommand"], path: "Tests/FixtureHost",
+            name: "swiftlet-fixtures", dependencies: ["Fixtures", "Swiftlet", "SwiftletCommand"], path: "Tests/FixtureHost",
             swiftSettings: settings),
         .target(
             name: "Corpus",

@@ -20,6 +20,10 @@ struct Banner {
             FunctionTable(host.slots.map(\.registration), base: base) { name in
                 host.slots.first { $0.name == name }.map { $0.missingSecrets.isEmpty ? "ready" : "lacks \($0.missingSecrets[0])" }
             }.text)
+        lines.append(
+            host.configuration.isolation == nil
+                ? "Inline: all functions run in this process; a crash of one ends all"
+                : "Each function runs in a process of its own")
         if let socket = place.unixSocket { lines.append("Also on the Unix socket \(socket)") }
         if let admin = place.adminPort { lines.append("Metrics on http://127.0.0.1:\(admin)/metrics") }
         lines += tryIt(base)

@@ -142,7 +142,7 @@ struct Environment: Sendable {
     ]
     /// Read by the repository's own scripts and tests, which may start a host.
     private static let developerNames: Set<String> = [
-        "BENCH", "FUZZ", "SHARED", "FIXTURES", "PYTHON", "SECRETS_TEST", "TEST_HOP",
+        "BENCH", "FUZZ", "SHARED", "FIXTURES", "PYTHON", "SECRETS_TEST", "TEST_HOP", "FIXTURES_ONLY",
     ]
 
     /// A setting that nobody reads is a setting that does not hold: it is named instead of passed over.

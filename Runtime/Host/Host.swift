@@ -204,6 +204,10 @@ package final class Host: Sendable {
             } else if condition.isolated {
                 note = "\(condition.ready) of \(condition.wanted) workers ready"
             }
+            if let crash = condition.lastCrash {
+                note +=
+                    "; the last crash was \(clock.monotonic().subtractingClamped(crash.at) / 1_000_000_000) s ago: \(crash.end)"
+            }
             return HostReport.Check(
                 name: "function:\(slot.name)", passed: missing.isEmpty && condition.trouble == nil, note: note)
         }

@@ -76,9 +76,11 @@ package final class HostService: Service {
         } onGracefulShutdown: {
             host.stop()
         }
+        // One span for all of it: answers, work left for afterwards, and the functions' own last words, which always get a second.
+        let end = ContinuousClock.now + host.configuration.drain
         await server.shutdown(drain: host.configuration.drain)
-        await host.background.wait(atMost: host.configuration.drain)
-        await host.stopInvokers(grace: host.configuration.drain)
+        await host.background.wait(atMost: max(.zero, end - .now))
+        await host.stopInvokers(grace: max(.seconds(1), end - .now))
         await admin?.shutdown(drain: .zero)
         await host.close()
     }

@@ -31,13 +31,15 @@ package protocol Invoker: Sendable {
 }
 
 /// How the processes of one function are.
-package struct InvokerCondition: Sendable, Equatable {
+package struct InvokerCondition: Sendable {
     /// Processes that take requests; 0 with ``isolated`` false means that the function runs in the host.
     package var ready = 0
     package var wanted = 0
     /// The function cannot be served now: it crashes as soon as it starts. In words, without details.
     package var trouble: String?
     package var isolated = false
+    /// How the last process ended that was not asked to, and since when that is so, in the clock's nanoseconds.
+    package var lastCrash: (end: WorkerEnd, at: UInt64)?
     /// The processes, for figures.
     package var processes: [Int32] = []
     package init() {}

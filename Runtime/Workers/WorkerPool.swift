@@ -31,6 +31,7 @@ package final class WorkerPool: Invoker, @unchecked Sendable {
     private var stopped: EventLoopPromise<Void>?
     let logs: WorkerLog
 
+    private var lastCrash: (end: WorkerEnd, at: UInt64)?
     private let shown = NIOLockedValueBox(InvokerCondition())
 
     package init(_ registration: Registration, site: InvokerSite, settings: WorkerSettings, launcher: any WorkerLauncher) {
@@ -194,7 +195,9 @@ package final class WorkerPool: Invoker, @unchecked Sendable {
     }
 
     private func crashed(_ end: WorkerEnd, upFor uptime: UInt64) {
-        let delay = history.crashed(at: site.clock.monotonic(), upFor: uptime)
+        let now = site.clock.monotonic()
+        lastCrash = (end, now)
+        let delay = history.crashed(at: now, upFor: uptime)
         if case .bootFailure = end, !workers.contains(where: { $0.isComing }) { failWaiting(end.answer) }
         if history.isLoop {
             failWaiting(crashLoop)
@@ -259,6 +262,7 @@ package final class WorkerPool: Invoker, @unchecked Sendable {
         condition.isolated = true
         condition.ready = workers.count { $0.takesRequests }
         condition.wanted = wanted
+        condition.lastCrash = lastCrash
         condition.processes = workers.map(\.process)
         if history.isLoop { condition.trouble = "its workers end as soon as they start" }
         shown.withLockedValue { $0 = condition }

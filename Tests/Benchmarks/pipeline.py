@@ -53,7 +53,8 @@ class Server:
     def __init__(self, name, start, path, post):
         self.name, self._start, self.path, self.post = name, start, path, post
         self.rows = {}
-        self.starts, self.memory = [], {}
+        self.starts, self.memory, self.shares, self.replacements = [], {}, [], []
+        self.connections, self.crashes = (64, 512), 0
 
     def launch(self, folder):
         port = free_port()
@@ -62,30 +63,54 @@ class Server:
         process = subprocess.Popen(
             ["taskset", "-c", "0", *arguments], env={**os.environ, **environment}, stdout=open(folder / "log", "wb"), stderr=subprocess.STDOUT,
             cwd=folder)
-        request = (f"{'POST' if self.post else 'GET'} {self.path} HTTP/1.1\r\nHost: a\r\n" + (
-            f"Authorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n{BODY}" if self.post else "\r\n")).encode()
+        request = self.request()
         while True:
             try:
-                with socket.create_connection(("127.0.0.1", port), timeout=2) as one:
-                    one.sendall(request)
-                    answer = one.recv(4096)
-                    assert answer.startswith(b"HTTP/1.1 200"), (self.name, answer[:300])
+                if self.answers(port, request):
                     break
             except OSError:
                 assert process.poll() is None and time.monotonic() - begun < 10, (folder / "log").read_text()
         self.starts.append((time.monotonic() - begun) * 1000)
         return process, port
 
+    def request(self):
+        return (f"{'POST' if self.post else 'GET'} {self.path} HTTP/1.1\r\nHost: a\r\n" + (
+            f"Authorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n{BODY}" if self.post else "\r\n")).encode()
+
+    def answers(self, port, request, isStarting=True):
+        with socket.create_connection(("127.0.0.1", port), timeout=12) as one:
+            one.sendall(request)
+            answer = one.recv(4096)
+            assert answer.startswith(b"HTTP/1.1 200") or not isStarting, (self.name, answer[:300])
+            return answer.startswith(b"HTTP/1.1 200")
+
+    def replacement(self, pid, port):
+        """Milliseconds from the end of the function's worker to the next 200."""
+        name = self.path.rsplit("/", 1)[1].encode()
+        worker = next(one for one in family(pid) if pathlib.Path(f"/proc/{one}/cmdline").read_bytes().endswith(b"worker\0" + name + b"\0"))
+        os.kill(worker, signal.SIGKILL)
+        begun = time.monotonic()
+        while not self.answers(port, self.request(), isStarting=False):
+            assert time.monotonic() - begun < 10, "no 200 after ten seconds"
+        took = (time.monotonic() - begun) * 1000
+        # A crash long after the last one is the first of its kind.
+        time.sleep(0.05)
+        return took
+
     def visit(self, seconds, folder):
         process, port = self.launch(folder)
         try:
             wrk(port, self, 64, 1)
-            for connections in (64, 512):
+            for connections in self.connections:
                 before = cpu(process.pid)
                 row = wrk(port, self, connections, seconds)
                 row["cpu_us"] = (cpu(process.pid) - before) / CLOCK * 1e6 / row["requests"]
                 self.rows.setdefault(connections, []).append(row)
                 self.memory.setdefault(connections, []).append(memory(process.pid))
+            self.shares.append(share(process.pid))
+            if self.crashes:
+                for _ in range(self.crashes):
+                    self.replacements.append(self.replacement(process.pid, port))
         finally:
             process.send_signal(signal.SIGTERM)
             try:
@@ -101,11 +126,22 @@ class Server:
 def family(pid):
     pids = [pid]
     for one in pids:
-        try:
-            pids += map(int, pathlib.Path(f"/proc/{one}/task/{one}/children").read_text().split())
-        except OSError:
-            pass
+        # Children belong to the thread that started them.
+        for children in pathlib.Path(f"/proc/{one}/task").glob("*/children"):
+            try:
+                pids += map(int, children.read_text().split())
+            except OSError:
+                pass
     return pids
+
+
+def share(pid):
+    """Proportional share of memory (PSS) in MiB: what is shared counts once."""
+    total = 0
+    for one in family(pid):
+        text = pathlib.Path(f"/proc/{one}/smaps_rollup").read_text()
+        total += int(re.search(r"^Pss:\s+(\d+)", text, re.MULTILINE).group(1)) / 1024
+    return total
 
 
 def cpu(pid):
@@ -145,10 +181,14 @@ TOKEN = token()
 DENO = shutil.which("deno") or str(ROOT / ".build" / "bench-venv" / "bin" / "deno")
 
 
-def swiftlet(port, folder):
+def swiftlet(*flags):
+    return lambda port, folder: host(port, *flags)
+
+
+def host(port, *flags):
     program = os.environ.get("SWIFTLET_FIXTURES", str(ROOT / ".build" / "release" / "swiftlet-fixtures"))
     return [program, "serve", "--port", str(port), "--admin-port", "none", "--address-limit", "none", "--log-format", "json",
-            "--max-connections-per-address", "4096", "--threads", "1"], {}
+            "--max-connections-per-address", "4096", "--threads", "1", *flags], {"SWIFTLET_FIXTURES_ONLY": "echo,health,mirror,slow"}
 
 
 def deno(cache):
@@ -174,12 +214,15 @@ def main():
     parser.add_argument("--only", help="servers to run, by part of their name, separated by commas; judges nothing")
     options = parser.parse_args()
     servers = [
-        Server("swiftlet echo", swiftlet, "/functions/v1/echo", True),
+        Server("swiftlet echo", swiftlet(), "/functions/v1/echo", True),
+        Server("inline echo", swiftlet("--inline"), "/functions/v1/echo", True),
         Server("deno echo", deno(False), "/functions/v1/echo", True),
         Server("deno echo + cache", deno(True), "/functions/v1/echo", True),
-        Server("swiftlet health", swiftlet, "/functions/v1/health", False),
+        Server("inline health", swiftlet("--inline"), "/functions/v1/health", False),
         Server("nginx return 200", nginx, "/", False),
     ]
+    servers[0].connections = servers[1].connections = (1, 64, 512)
+    servers[0].crashes = 3
     if options.only:
         servers = [one for one in servers if any(part in one.name for part in options.only.split(","))]
     for round_number in range(options.rounds):
@@ -187,16 +230,25 @@ def main():
             print(f"round {round_number + 1}/{options.rounds}: {server.name}", file=sys.stderr)
             with tempfile.TemporaryDirectory() as folder:
                 server.visit(options.seconds, pathlib.Path(folder))
-    print(f"{'server':20} {'c64 k/s (min-max)':>22} {'us/req':>7} {'p50':>6} {'p99':>6} {'c512 k/s':>9} {'p99':>6} {'RSS64':>6} {'RSS512':>6} {'start ms':>8}")
+    print(f"{'server':20} {'c64 k/s (min-max)':>22} {'us/req':>7} {'p50':>6} {'p99':>6} {'c512 k/s':>9} {'p99':>6} {'RSS64':>6} {'RSS512':>6} {'start ms':>8} {'PSS':>6} {'c1 p50':>7} {'reborn':>7}")
     for one in servers:
         rates = [row["rps"] / 1000 for row in one.rows[64]]
         print(f"{one.name:20} {statistics.median(rates):8.1f} ({min(rates):.1f}-{max(rates):.1f})".ljust(43)
               + f" {one.median(64, 'cpu_us'):7.1f} {one.median(64, 'p50'):6.2f} {one.median(64, 'p99'):6.2f} {one.median(512, 'rps') / 1000:9.1f}"
-              + f" {one.median(512, 'p99'):6.2f} {statistics.median(one.memory[64]):6.1f} {statistics.median(one.memory[512]):6.1f} {min(one.starts):8.1f}")
+              + f" {one.median(512, 'p99'):6.2f} {statistics.median(one.memory[64]):6.1f} {statistics.median(one.memory[512]):6.1f} {min(one.starts):8.1f}"
+              + f" {statistics.median(one.shares):6.1f}" + (f" {one.median(1, 'p50'):7.3f}" if 1 in one.rows else "")
+              + (f" {statistics.median(one.replacements):7.1f}" if one.replacements else ""))
     if options.only:
         return 0
-    ours, plain, cached, health, front = servers
+    isolated, ours, plain, cached, health, front = servers
     checks = [
+        ("isolated: requests/s against Deno verifying each token", isolated.median(64, "rps") / plain.median(64, "rps"), ">=", 1.6),
+        ("isolated: requests/s against Deno with its cache", isolated.median(64, "rps") / cached.median(64, "rps"), ">=", 0.8),
+        ("isolated: requests/s against inline", isolated.median(64, "rps") / ours.median(64, "rps"), ">=", 0.75),
+        ("isolated: added p50 at one connection, us", (isolated.median(1, "p50") - ours.median(1, "p50")) * 1000, "<=", 40.0),
+        ("isolated: memory (PSS) of host and four workers against Deno with its cache", statistics.median(isolated.shares) / statistics.median(cached.shares), "<=", 1.0),
+        ("isolated: start to first 200 with four workers, ms", min(isolated.starts), "<=", 100.0),
+        ("isolated: replacement after a crash, median ms", statistics.median(isolated.replacements), "<=", 100.0),
         ("requests/s against Deno verifying each token", ours.median(64, "rps") / plain.median(64, "rps"), ">=", 2.0),
         ("requests/s against Deno with its cache", ours.median(64, "rps") / cached.median(64, "rps"), ">=", 1.0),
         ("health requests/s against nginx", health.median(64, "rps") / front.median(64, "rps"), ">=", 0.6),

@@ -128,7 +128,8 @@ extension ConnectionHandler {
             process()
             resumeReading()
         }
-        if !isReading, needsFlush { flush() }
+        // An answer from elsewhere: others of this turn go with it.
+        if !isReading, needsFlush { loop.flushTogether(self) }
     }
 
     /// Sends what is written, then the end of the stream, then waits for the client to close.

@@ -88,27 +88,23 @@ public struct HostReport: Sendable {
     }
 }
 
-/// Behind ``Context``: one per invocation.
-package final class InvocationScope: Sendable {
+/// Behind ``Context``: one per invocation. Subclasses add nothing that changes without a lock.
+package class InvocationScope: @unchecked Sendable {
     package let head: FunctionRequestHead
     package let clock: HostClock
     /// In the nanoseconds of the monotonic clock.
     package let deadline: UInt64
     package let capabilities: any Capabilities
-    private let backgroundWork: @Sendable (@escaping @Sendable () async throws -> Void) -> Void
 
-    package init(
-        head: FunctionRequestHead, clock: HostClock, deadline: UInt64, capabilities: any Capabilities,
-        background: @escaping @Sendable (@escaping @Sendable () async throws -> Void) -> Void
-    ) {
+    package init(head: FunctionRequestHead, clock: HostClock, deadline: UInt64, capabilities: any Capabilities) {
         self.head = head
         self.clock = clock
         self.deadline = deadline
         self.capabilities = capabilities
-        backgroundWork = background
     }
 
-    func background(_ work: @escaping @Sendable () async throws -> Void) { backgroundWork(work) }
+    /// Goes on after the answer.
+    func background(_ work: @escaping @Sendable () async throws -> Void) {}
 
     package func makeLogger() -> Logger {
         var logger = capabilities.logger

@@ -16,15 +16,12 @@ package final class InlineInvoker: Invoker {
     }
 
     package func invoke(_ invocation: Invocation, reply: any InvocationReply) -> any RunningInvocation {
-        let run = InlineRun(reply: reply, logger: { [capabilities] in capabilities.logger })
-        let scope = InvocationScope(
-            head: invocation.head, clock: clock, deadline: invocation.deadline, capabilities: capabilities,
-            background: { run.background($0) })
+        let run = InlineRun(invocation, clock: clock, capabilities: capabilities, reply: reply)
         let handler = function.handle
         // On the caller's thread until the handler first suspends: no hop for the handler that never does.
         let task = Task.immediate {
             do {
-                let response = try await handler(invocation, Context(scope))
+                let response = try await handler(invocation, Context(run))
                 try await InlineInvoker.deliver(response, to: reply)
             } catch {
                 reply.failed(HTTPError(handlerThrew: error))
@@ -88,18 +85,17 @@ private struct ReplyParts: PartSink {
 }
 
 /// One running handler and the work it left for afterwards.
-private final class InlineRun: RunningInvocation, Sendable {
+private final class InlineRun: InvocationScope, RunningInvocation, @unchecked Sendable {
     private let reply: any InvocationReply
-    private let logger: @Sendable () -> Logger
     private struct State {
         var task: Task<Void, Never>?
         var cancelled = false
     }
     private let state = Mutex(State())
 
-    init(reply: any InvocationReply, logger: @escaping @Sendable () -> Logger) {
+    init(_ invocation: Invocation, clock: HostClock, capabilities: any Capabilities, reply: any InvocationReply) {
         self.reply = reply
-        self.logger = logger
+        super.init(head: invocation.head, clock: clock, deadline: invocation.deadline, capabilities: capabilities)
     }
 
     func started(_ task: Task<Void, Never>) {
@@ -118,13 +114,13 @@ private final class InlineRun: RunningInvocation, Sendable {
     }
 
     /// Background work outlives the request, so the request's cancellation does not reach it.
-    func background(_ work: @escaping @Sendable () async throws -> Void) {
+    override func background(_ work: @escaping @Sendable () async throws -> Void) {
         reply.background(+1)
         let reply = reply
-        let logger = logger
+        let logger = makeLogger()
         Task {
             do { try await work() } catch {
-                logger().error("waitUntil work failed", metadata: ["error": "\(type(of: error)): \(error)"])
+                logger.error("waitUntil work failed", metadata: ["error": "\(type(of: error)): \(error)"])
             }
             reply.background(-1)
         }

@@ -2,20 +2,20 @@
 package struct CrashHistory: Sendable {
     /// Crashes without a quiet time between them.
     package private(set) var failures = 0
-    private var last: UInt64 = 0
 
     /// A worker that held this long is taken for sound: the count starts anew.
     package static let quiet: UInt64 = 10_000_000_000
+    /// After a worker was killed from outside: nothing the function did, so it counts towards no loop.
+    package static let afterKill: UInt64 = 10_000_000
     private static let first: UInt64 = 10_000_000
     package static let longest: UInt64 = 5_000_000_000
 
     package init() {}
 
     /// Nanoseconds to wait before the next start.
-    package mutating func crashed(at now: UInt64, upFor uptime: UInt64) -> UInt64 {
+    package mutating func crashed(upFor uptime: UInt64) -> UInt64 {
         if uptime >= CrashHistory.quiet { failures = 0 }
         failures += 1
-        last = now
         return delay
     }
 

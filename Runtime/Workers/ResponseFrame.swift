@@ -34,7 +34,10 @@ package enum ResponseFrame {
         fields.reserveCapacity(count)
         for _ in 0..<count {
             guard let name = HTTPField.Name(try payload.takeText()) else { throw .malformed }
-            fields.append(HTTPField(name: name, value: try payload.takeText()))
+            let value = try payload.takeText()
+            // The library would mend it in silence; no honest worker sends one.
+            guard HTTPField.isValidValue(value) else { throw .malformed }
+            fields.append(HTTPField(name: name, value: value))
         }
         response.fields = fields
         return response

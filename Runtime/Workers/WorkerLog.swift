@@ -69,7 +69,12 @@ final class PipeReader: ChannelInboundHandler {
         self.level = level
     }
 
-    var tail: [String] { lines.tail }
+    /// What the runtime said of a trap, which a debug build follows with a trace longer than any tail; then the last lines.
+    private var trap: String?
+    var tail: [String] {
+        guard let trap else { return lines.tail }
+        return [trap]
+    }
 
     func close() { context?.close(promise: nil) }
 
@@ -89,6 +94,7 @@ final class PipeReader: ChannelInboundHandler {
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 
     private func write(_ line: String) {
+        if level == .error, line.contains("Fatal error") { trap = LogLines.shortened(line, to: LogLines.longestTailLine) }
         log.write(line, level: level, stream: level == .error ? "stderr" : "stdout", executionID: executionID)
     }
 }

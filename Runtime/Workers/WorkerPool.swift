@@ -197,7 +197,7 @@ package final class WorkerPool: Invoker, @unchecked Sendable {
     private func crashed(_ end: WorkerEnd, upFor uptime: UInt64) {
         let now = site.clock.monotonic()
         lastCrash = (end, now)
-        let delay = history.crashed(at: now, upFor: uptime)
+        let delay = end.isFromOutside ? CrashHistory.afterKill : history.crashed(upFor: uptime)
         if case .bootFailure = end, !workers.contains(where: { $0.isComing }) { failWaiting(end.answer) }
         if history.isLoop {
             failWaiting(crashLoop)

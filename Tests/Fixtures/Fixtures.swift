@@ -22,6 +22,22 @@ import SwiftletJSON
     OwnCORS.self
     KeysAsBearer.self
     Strict.self
+    Innocent.self
+    Once.self
+    Saves.self
+    Reports.self
+    Reveals.self
+    Traps.self
+    Exits.self
+    Loops.self
+    Hangs.self
+    Leaks.self
+    FloodsStdout.self
+    FloodsResponse.self
+    NeverReads.self
+    Forks.self
+    ClosesSocket.self
+    GarbageFrames.self
 }
 
 /// `/health` for raw HTTP rows: 200 to GET and POST, the body is read and forgotten.

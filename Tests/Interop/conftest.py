@@ -39,6 +39,8 @@ class Host:
 
     def __init__(self, program="swiftlet-fixtures", *flags, env=None):
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("SWIFTLET_", "SUPABASE_", "JWT_"))}
+        # Of the many functions of the fixtures a test needs few: their workers start when they are asked.
+        environment["SWIFTLET_COLD_START"] = "1"
         environment.update(env or {})
         self.process = subprocess.Popen(
             [binary(program), "serve", "--port", "0", "--admin-port", "0", "--log-format", "json", *flags],

@@ -1,0 +1,79 @@
+import Glibc
+import HTTPTypes
+import Swiftlet
+import SwiftletJSON
+
+/// What must not notice that others misbehave: answers with the number it was given.
+struct Innocent: EdgeFunction {
+    static let name: FunctionName = "innocent"
+    static let policy = Policy(methods: [.get], rateLimit: .none, body: .none, concurrency: 2048)
+    func handle(_ request: Request<Void>, from _: Anyone, in context: Context) async throws -> Response {
+        .text(request.query["n"] ?? "")
+    }
+}
+
+/// Counts its own requests, so that one that is repeated shows.
+struct Once: EdgeFunction {
+    static let name: FunctionName = "once"
+    static let policy = Policy(methods: [.get], rateLimit: .none, body: .none, concurrency: 2048, workers: 2)
+    func handle(_ request: Request<Void>, from _: Anyone, in context: Context) async throws -> Response {
+        context.log.info("served", metadata: ["n": "\(request.query["n"] ?? "")"])
+        return .text(request.query["n"] ?? "")
+    }
+}
+
+/// Saves its work before its process ends, where the log can show it.
+struct Saves: EdgeFunction {
+    static let name: FunctionName = "saves"
+    static let policy = Policy(methods: [.get], rateLimit: .none, body: .none)
+    func handle(_ request: Request<Void>, from _: Anyone, in context: Context) async throws -> Response {
+        .text(context.executionID)
+    }
+    func beforeUnload(_ reason: UnloadReason) async {
+        print("saved because of \(reason.rawValue)")
+        fflush(nil)
+    }
+}
+
+/// Tells how the host is, as `health` does, which the fixtures have another function for.
+struct Reports: EdgeFunction {
+    static let name: FunctionName = "reports"
+    static let policy = Policy(methods: [.get], rateLimit: .none, body: .none, capabilities: [.hostReport])
+    func handle(_ request: Request<Void>, from _: Anyone, in context: Context) async throws -> JSON {
+        .array(try await context.hostReport(ready: false).checks.map { ["name": .string($0.name), "note": .string($0.note)] })
+    }
+}
+
+/// Shows what it can see and reach.
+struct Reveals: EdgeFunction {
+    static let name: FunctionName = "reveals"
+    static let policy = Policy(methods: [.get], rateLimit: .none, body: .none, secrets: ["FIXTURE_SECRET"])
+    func handle(_ request: Request<Void>, from _: Anyone, in context: Context) async throws -> JSON {
+        var environment: [JSON] = []
+        var entry = environ
+        while let text = entry.pointee {
+            environment.append(.string(String(cString: text)))
+            entry += 1
+        }
+        func reads(_ path: String) -> JSON {
+            let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+            guard descriptor >= 0 else { return JSON(Int(-errno)) }
+            defer { close(descriptor) }
+            var bytes = [UInt8](repeating: 0, count: 65_536)
+            let count = Glibc.read(descriptor, &bytes, bytes.count)
+            return .string(String(decoding: bytes.prefix(max(0, count)), as: UTF8.self))
+        }
+        let path = request.query["read"] ?? "/etc/passwd"
+        let written = open("/tmp/swiftlet-reveals", O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
+        let refused = errno
+        return [
+            "environment": .array(environment), "arguments": .array(CommandLine.arguments.map { .string($0) }),
+            "proc_environment": reads("/proc/self/environ"), "proc_arguments": reads("/proc/self/cmdline"), "file": reads(path),
+            "write": JSON(Int(written >= 0 ? 0 : -refused)), "uid": JSON(Int(getuid())),
+            "group_leader": .bool(getpgrp() == getpid()),
+            "descriptors": .array((0..<256).filter { fcntl($0, F_GETFD) >= 0 }.map { JSON(Int($0)) }),
+            "internet_socket": JSON(Int(socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0) >= 0 ? 0 : -errno)),
+            "secret": .string(try context.secret("FIXTURE_SECRET").reveal()),
+        ]
+    }
+}

@@ -135,7 +135,7 @@ let package = Package(
         tests("Auth", ["SwiftletAuth", "SwiftletCrypto", "SwiftletJSON", "Corpus"]),
         tests("Egress", ["SwiftletNet", "SwiftletEgress", "Corpus", "TestSupport", "CZlib", httpTypes]),
         tests("Server", ["SwiftletHTTP", "SwiftletServer", "TestSupport", nioCore, nioPosix, nioHelpers]),
-        tests("Workers", ["SwiftletWorkers", "CLinux", "worker-probe"]),
+        tests("Workers", ["SwiftletWorkers", "Swiftlet", "SwiftletHTTP", "SwiftletNet", "CLinux", "worker-probe", httpTypes, logging, nioCore, nioPosix]),
         tests("RateLimit", ["SwiftletRateLimit", "TestSupport"]),
         tests("Secrets", ["SwiftletSecrets", "Swiftlet"]),
     ],
@@ -150,6 +150,10 @@ if Context.environment["SWIFTLET_FUZZ"] == "1" {
             swiftSettings: settings),
         .executableTarget(
             name: "fuzz-http", dependencies: ["SwiftletHTTP"], path: "Tests/Fuzz/HTTP", exclude: ["make-seeds.py"],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "fuzz-frames", dependencies: ["SwiftletWorkers", "Swiftlet", nioCore], path: "Tests/Fuzz/Frames",
+            exclude: ["seeds.py"],
             swiftSettings: settings),
         .executableTarget(
             name: "fuzz-jwt", dependencies: ["SwiftletAuth", "SwiftletCrypto", "SwiftletJSON"], path: "Tests/Fuzz/JWT",

@@ -22,6 +22,28 @@ struct Once: EdgeFunction {
     }
 }
 
+/// Takes a second and a half to be made.
+struct BootsSlowly: EdgeFunction {
+    static let name: FunctionName = "boots-slowly"
+    static let policy = Policy(methods: [.get], rateLimit: .none, body: .none)
+    init() { usleep(1_500_000) }
+    func handle(_ request: Request<Void>, from _: Anyone, in context: Context) async throws -> Response { .text("at last") }
+}
+
+/// Uses what its policy does not declare.
+struct Overreaches: EdgeFunction {
+    static let name: FunctionName = "overreaches"
+    static let policy = Policy(methods: [.get], rateLimit: .none, body: .none)
+    func handle(_ request: Request<Void>, from _: Anyone, in context: Context) async throws -> Response {
+        switch request.query["what"] {
+        case "rate-limit": .text("\(try await context.checkRateLimit("k", limit: 1, every: .minutes(1)).allowed)")
+        case "secret": .text(try context.secret("JWT_SECRET").reveal())
+        case "network": .text("\(try await context.fetch(OutboundRequest(.get, "https://example.com/")).status)")
+        default: .text("\(try await context.hostReport(ready: false).uptimeSeconds)")
+        }
+    }
+}
+
 /// Saves its work before its process ends, where the log can show it.
 struct Saves: EdgeFunction {
     static let name: FunctionName = "saves"

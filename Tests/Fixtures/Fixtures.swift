@@ -26,6 +26,7 @@ import SwiftletJSON
     Once.self
     Saves.self
     Reports.self
+    Overreaches.self
     Reveals.self
     Traps.self
     Exits.self

@@ -220,7 +220,9 @@ struct CrashesEverySecond: EdgeFunction {
 }
 
 /// For hosts of tests that want them, because their workers end without being asked anything.
-package let crashingFunctions = [Registration(CrashesAtBoot.self), Registration(CrashesEverySecond.self)]
+package let crashingFunctions = [
+    Registration(CrashesAtBoot.self), Registration(CrashesEverySecond.self), Registration(BootsSlowly.self),
+]
 
 /// The worker's socket, as code would find it that has no business with it.
 enum HostSocket {

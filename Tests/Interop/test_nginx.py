@@ -93,3 +93,22 @@ def test_a_broken_stream_is_not_a_clean_end(proxied):
     _, base = proxied
     with pytest.raises(httpx.RemoteProtocolError):
         httpx.get(base + "/stream?parts=10&size=1000&fail=1")
+
+
+def test_a_worker_that_ends_is_our_answer_and_never_one_of_nginx(proxied):
+    host, base = proxied
+    for path, status in [("traps", 500), ("exits", 500), ("closes-socket", 500), ("garbage-frames?how=random", 500), ("loops", 546)] * 3:
+        answer = httpx.get(f"{base}/{path}", timeout=20)
+        assert answer.status_code in (status, 503), answer
+        assert answer.json()["code"] in ("WORKER_ERROR", "WORKER_LIMIT", "BOOT_ERROR") and answer.headers["x-request-id"]
+        assert "nginx" not in answer.text
+        assert httpx.get(f"{base}/innocent?n=1").text == "1"
+    cut = 0
+    try:
+        with httpx.stream("GET", base + "/floods-response", timeout=20) as answer:
+            assert answer.status_code == 200
+            for _ in answer.iter_raw():
+                pass
+    except httpx.RemoteProtocolError:
+        cut = 1
+    assert cut == 1, "a cut answer looked whole"

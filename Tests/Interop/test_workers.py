@@ -6,6 +6,7 @@ import os
 import pathlib
 import random
 import signal
+import socket
 import subprocess
 import threading
 import urllib.request
@@ -184,6 +185,65 @@ def test_ten_rounds_of_everything_leave_the_host_as_it_was(wall):
     assert wall.resident() - resident < 24
     until(lambda: len(wall.workers()) == GUILTY.count(",") + 1, "not every function has its worker again", 60)
     until(lambda: wall.calm() <= descriptors, f"{descriptors} descriptors before, {wall.descriptors()} now")
+
+
+def test_a_reader_that_stands_still_holds_no_other_stream_and_no_memory():
+    host = WorkerHost("innocent,stream")
+    try:
+        before = host.resident()
+        idle = []
+        for _ in range(20):
+            one = socket.create_connection(("127.0.0.1", host.port))
+            one.sendall(b"GET /functions/v1/stream?parts=1000&size=65536 HTTP/1.1\r\nhost: a\r\n\r\n")
+            idle.append(one)
+        # 64 MiB wait behind each of them; this one comes through the same worker.
+        answer = asyncio.run(get(host.port, FUNCTIONS + "stream?parts=200&size=65536"))
+        assert answer.status == 200 and answer.whole and len(answer.body) == 200 * 65536
+        assert host.resident() - before < 64
+        for one in idle:
+            one.close()
+        until(lambda: metric(host, 'swiftlet_function_running{function="stream"}') == 0, "still running")
+    finally:
+        assert host.stop() == 0
+
+
+@pytest.mark.parametrize("what", ["report", "rate-limit", "secret", "network"])
+def test_what_the_policy_does_not_declare_is_refused(what):
+    host = WorkerHost("innocent,overreaches", env={"JWT_SECRET": "canary-jwt-secret-0123456789abcdefghij"})
+    try:
+        answer = asyncio.run(get(host.port, FUNCTIONS + "overreaches?what=" + what))
+        assert (answer.status, answer.code) == (500, "EDGE_FUNCTION_ERROR") and b"canary" not in answer.body
+        if what == "network":
+            assert host.wait_for(lambda line: line.get("msg") == "egress.denied")["host"] == "example.com"
+        else:
+            assert "not in the policy" in host.wait_for(lambda line: "cause" in line)["cause"]
+        assert asyncio.run(get(host.port, FUNCTIONS + "innocent?n=1")).status == 200
+    finally:
+        assert host.stop() == 0
+
+
+def test_who_waits_for_a_worker_is_served_and_the_room_is_bounded():
+    host = WorkerHost("innocent,boots-slowly", "--cold-start", "--worker-room", "5")
+    try:
+        answers = asyncio.run(crowd(host.port, 30, FUNCTIONS + "boots-slowly?n={}"))
+        served = [answer for answer in answers if answer.status == 200]
+        refused = [answer for answer in answers if answer.status != 200]
+        assert len(served) == 5 and {answer.body for answer in served} == {b"at last"}
+        assert {(answer.status, answer.code, answer.headers["retry-after"]) for answer in refused} == {(503, "OVERLOADED", "1")}
+    finally:
+        assert host.stop() == 0
+
+
+def test_a_worker_that_does_not_get_ready_is_a_boot_failure():
+    host = WorkerHost("innocent,boots-slowly", "--worker-boot", "1")
+    try:
+        answer = asyncio.run(get(host.port, FUNCTIONS + "boots-slowly"))
+        assert answer.status == 503 and answer.code in ("BOOT_ERROR", "OVERLOADED")
+        end = host.end_of("boots-slowly")
+        assert end["reason"] == "boot_failure" and "in time" in end["detail"]
+        assert asyncio.run(get(host.port, FUNCTIONS + "innocent?n=1")).status == 200
+    finally:
+        assert host.stop() == 0
 
 
 # What a worker can see.

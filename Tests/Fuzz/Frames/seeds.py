@@ -1,0 +1,34 @@
+"""Writes a seed for each message of the hop: seeds.py FOLDER"""
+import pathlib
+import struct
+import sys
+
+folder = pathlib.Path(sys.argv[1])
+folder.mkdir(parents=True, exist_ok=True)
+
+
+def text(value):
+    return struct.pack("<I", len(value)) + value
+
+
+def frame(kind, payload, stream=1, flags=0):
+    return struct.pack("<IBBHI", len(payload), kind, flags, 0, stream) + payload
+
+
+head = struct.pack("<HBH", 200, 1, 1) + text(b"x-a") + text(b"b")
+failure = struct.pack("<H", 422) + text(b"INVALID_INPUT") + text(b"no") + b"\1" + text(b"why") + struct.pack("<H", 1) + text(b"a") + text(b"b") + struct.pack("<H", 1) + text(b"f") + text(b"m")
+rate = b"\1" + text(b"key") + struct.pack("<qq", 5, 10**9)
+log = b"\2" + text(b"hello") + struct.pack("<H", 1) + text(b"a") + text(b"b")
+ready = struct.pack("<I", 1) + struct.pack("<H", 1) + text(b"files") + struct.pack("<H", 0)
+request = (struct.pack("<Q", 9) + b"\0" + struct.pack("<QQ", 1, 2) + b"\2" + text(b"/f") + b"\1" + text(b"a=1") + b"\4" + struct.pack("<QQ", 0, 1)
+           + b"\1" + b"\1" + text(b"host") + struct.pack("<H", 1) + struct.pack("<HI", 1, 1) + b"ab" + b"\1\1" + text(b"u1") + text(b"authenticated")
+           + b"\0" + text(b"{}") + b"\0" + b"body")
+report = b"\3\1" + struct.pack("<QH", 5, 1) + text(b"n") + b"\1" + text(b"note") + struct.pack("<q", -1)
+seeds = [
+    (0, frame(32, ready, 0) + frame(33, head + b"body") + frame(35, b"part") + frame(36, b"")), (2, frame(2, request) + frame(4, b"\0")),
+    (3, head + b"body"), (4, failure), (5, rate), (5, b"\3\1"), (6, b"\1\1" + struct.pack("<qqq", 1, 2, 3)), (6, b"\2"), (6, report),
+    (6, b"\4" + failure), (7, log), (8, ready), (9, request),
+]
+for number, (mode, data) in enumerate(seeds):
+    (folder / f"seed-{number}").write_bytes(bytes([mode, number]) + data)
+print(len(seeds), "seeds")

@@ -44,10 +44,16 @@ extension Host {
         }
     }
 
+    /// What a function causes has an allowance of its own: its flood of errors hides neither another's nor the host's own lines.
+    func logger(_ topic: String, of function: FunctionName?) -> Logger {
+        guard let function else { return log }
+        return Logger(label: "\(topic) of \(function)") { [sink] in SinkLogHandler(label: $0, sink: sink) }
+    }
+
     /// The part of an error that only the log sees.
     func logCause(_ passage: Passage, _ error: HTTPError) {
         let level: Logger.Level = error.status >= 500 ? .error : .info
-        log.log(
+        logger("causes", of: passage.enteredSlot?.name).log(
             level: level, "\(error.code): \(error.message)",
             metadata: [
                 "request_id": "\(passage.requestID.text)", "function": "\(passage.enteredSlot?.name.text ?? "")",
@@ -57,7 +63,7 @@ extension Host {
     }
 
     func logCut(_ passage: Passage, _ error: HTTPError) {
-        log.warning(
+        logger("causes", of: passage.enteredSlot?.name).warning(
             "a begun answer was cut",
             metadata: [
                 "request_id": "\(passage.requestID.text)", "function": "\(passage.enteredSlot?.name.text ?? "")",

@@ -51,6 +51,7 @@ extension Host {
 
     /// News of a function's workers: a line of the log and a figure.
     func heard(_ event: WorkerEvent, of function: FunctionName) {
+        let log = logger("workers", of: function)
         var metadata: Logger.Metadata = ["function": "\(function)"]
         switch event {
         case .booted(let executionID, let process, let nanoseconds, let active, let missing):

@@ -244,8 +244,8 @@ final class Worker: @unchecked Sendable {
         try payload.checkEnd()
         guard let dispatch = try known(frame) else { return }
         guard !dispatch.isStreaming else { throw .unexpected }
-        guard declared <= Int64(pool.policy.limits.output.bytes) else { return overflow(dispatch) }
         dispatch.isStreaming = true
+        guard declared <= Int64(pool.policy.limits.output.bytes) else { return overflow(dispatch) }
         if !dispatch.isOver { dispatch.reply.begin(response, length: declared < 0 ? nil : Int(declared)) }
     }
 

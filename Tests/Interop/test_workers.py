@@ -107,7 +107,7 @@ def test_a_request_past_the_soft_limit_is_answered_and_its_worker_replaced(wall)
 
 
 def test_memory_past_the_soft_limit_replaces_the_worker(wall):
-    answer = asyncio.run(get(wall.port, FUNCTIONS + "leaks?mib=70"))
+    answer = asyncio.run(get(wall.port, FUNCTIONS + "leaks?mib=50"))
     assert answer.status == 200
     assert wall.wait_for(lambda line: line.get("msg") == "worker.replaced" and line.get("function") == "leaks")["reason"] == "memory soft limit"
     assert wall.wait_for(lambda line: line.get("msg") == "shutdown" and line.get("function") == "leaks")["reason"] == "memory"

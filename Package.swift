@@ -135,7 +135,12 @@ let package = Package(
         tests("Auth", ["SwiftletAuth", "SwiftletCrypto", "SwiftletJSON", "Corpus"]),
         tests("Egress", ["SwiftletNet", "SwiftletEgress", "Corpus", "TestSupport", "CZlib", httpTypes]),
         tests("Server", ["SwiftletHTTP", "SwiftletServer", "TestSupport", nioCore, nioPosix, nioHelpers]),
-        tests("Workers", ["SwiftletWorkers", "Swiftlet", "SwiftletHTTP", "SwiftletNet", "CLinux", "worker-probe", httpTypes, logging, nioCore, nioPosix]),
+        tests(
+            "Workers",
+            [
+                "SwiftletWorkers", "Swiftlet", "SwiftletHTTP", "SwiftletNet", "CLinux", "worker-probe", httpTypes, logging,
+                nioCore, nioPosix,
+            ]),
         tests("RateLimit", ["SwiftletRateLimit", "TestSupport"]),
         tests("Secrets", ["SwiftletSecrets", "Swiftlet"]),
     ],

@@ -15,14 +15,16 @@ struct FunctionTable {
     }
 
     var text: String {
-        var rows = [["NAME", "URL", "CALLERS", "METHODS", "RATE LIMIT", "BODY", "DEADLINE", "SECRETS", "EGRESS", "STATE"]]
+        var rows = [
+            ["NAME", "URL", "CALLERS", "METHODS", "RATE LIMIT", "BODY", "DEADLINE", "WORKERS", "SECRETS", "EGRESS", "STATE"]
+        ]
         for function in functions {
             let policy = function.policy
             rows.append([
                 function.name.text, base + function.name.text, FunctionTable.callers(function.requirement),
                 policy.methods.map(\.rawValue).joined(separator: ","), FunctionTable.limit(policy.rateLimit),
                 FunctionTable.body(policy.body),
-                FunctionTable.duration(policy.deadline), FunctionTable.list(policy.secrets.map(\.text)),
+                FunctionTable.duration(policy.deadline), String(policy.workers), FunctionTable.list(policy.secrets.map(\.text)),
                 FunctionTable.list(policy.egress),
                 state(function.name) ?? "registered",
             ])
@@ -40,6 +42,7 @@ struct FunctionTable {
                     "rateLimit": .string(FunctionTable.limit(function.policy.rateLimit)),
                     "bodyLimitBytes": .init(function.policy.body.limit),
                     "deadlineSeconds": .init(Int(function.policy.deadline.components.seconds)),
+                    "workers": .init(function.policy.workers),
                     "secrets": .array(function.policy.secrets.map { .string($0.text) }),
                     "egress": .array(function.policy.egress.map { .string($0) }),
                 ]

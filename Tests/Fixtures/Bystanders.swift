@@ -44,16 +44,40 @@ struct Overreaches: EdgeFunction {
     }
 }
 
-/// Saves its work before its process ends, where the log can show it.
+/// Saves its work before its process ends, where the log can show it; `?after=` milliseconds of work go on after the answer.
 struct Saves: EdgeFunction {
     static let name: FunctionName = "saves"
     static let policy = Policy(methods: [.get], rateLimit: .none, body: .none)
     func handle(_ request: Request<Void>, from _: Anyone, in context: Context) async throws -> Response {
-        .text(context.executionID)
+        if let after = request.query["after"].flatMap(Int.init) {
+            context.waitUntil {
+                try await Task.sleep(for: .milliseconds(after))
+                print("worked on for \(after) ms")
+                fflush(nil)
+            }
+        }
+        return .text(context.executionID)
     }
     func beforeUnload(_ reason: UnloadReason) async {
         print("saved because of \(reason.rawValue)")
         fflush(nil)
+    }
+}
+
+/// Says something in each way there is, in many lines at once, one without an end and one that is too long.
+struct Speaks: EdgeFunction {
+    static let name: FunctionName = "speaks"
+    static let policy = Policy(methods: [.get], rateLimit: .none, body: .none)
+    func handle(_ request: Request<Void>, from _: Anyone, in context: Context) async throws -> Response {
+        context.log.warning("by its logger", metadata: ["colour": "green", "function": "innocent", "execution_id": "forged"])
+        context.log.debug("too quiet to be written")
+        print("first line\nsecond line \u{1B}[31mred\u{7}\n{\"msg\":\"worker.crashed\"}")
+        print(String(repeating: "x", count: 20_000))
+        fflush(nil)
+        for text in ["to standard ", "error\nin two pieces"] {
+            _ = text.utf8.withContiguousStorageIfAvailable { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+        }
+        return .text(context.executionID)
     }
 }
 

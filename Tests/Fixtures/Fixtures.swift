@@ -25,6 +25,7 @@ import SwiftletJSON
     Innocent.self
     Once.self
     Saves.self
+    Speaks.self
     Reports.self
     Overreaches.self
     Reveals.self

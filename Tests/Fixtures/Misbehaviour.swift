@@ -161,7 +161,8 @@ struct ClosesSocket: EdgeFunction {
     }
 }
 
-/// Says to its host what no worker says: `?how=` random, long, kind, direction, stranger, window, crlf or ready.
+/// Says to its host what no worker says: `?how=` random, long, kind, direction, stranger, window, crlf, ready or calls (without end, and
+/// no answer is ever read).
 struct GarbageFrames: EdgeFunction {
     static let name: FunctionName = "garbage-frames"
     static let policy = Policy(methods: [.get], rateLimit: .none, body: .none, deadline: .seconds(20))
@@ -177,14 +178,18 @@ struct GarbageFrames: EdgeFunction {
             case "crlf":
                 // A whole answer to this very request, with a field that would start another one.
                 GarbageFrames.whole(field: "x-evil", value: "a\r\nset-cookie: stolen=1", stream: 1)
+            case "calls": (0..<4096).flatMap { GarbageFrames.head(2, 41, UInt32($0)) + [3, 0] }
             default: (0..<4096).map { _ in UInt8.random(in: 1...255) }
             }
+        let isEndless = request.query["how"] == "calls"
         if let socket = HostSocket.find() {
-            var rest = bytes[...]
-            while !rest.isEmpty {
-                let count = rest.withUnsafeBytes { write(socket, $0.baseAddress, $0.count) }
-                if count > 0 { rest = rest.dropFirst(count) } else if errno != EAGAIN { break }
-            }
+            repeat {
+                var rest = bytes[...]
+                while !rest.isEmpty {
+                    let count = rest.withUnsafeBytes { write(socket, $0.baseAddress, $0.count) }
+                    if count > 0 { rest = rest.dropFirst(count) } else if errno == EAGAIN { usleep(100) } else { break }
+                }
+            } while isEndless
         }
         while true { sleep(3600) }
     }

@@ -85,6 +85,28 @@ def until(condition, what, seconds=30):
         time.sleep(0.02)
 
 
+def workers_of(process, name=None):
+    """The process ids of a host's living workers."""
+    found = []
+    for children in pathlib.Path(f"/proc/{process}/task").glob("*/children"):
+        try:
+            for child in children.read_text().split():
+                arguments = pathlib.Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+                if arguments[1:2] == [b"worker"] and (name is None or arguments[2] == name.encode()):
+                    found.append(int(child))
+        except OSError:
+            continue
+    return found
+
+
+def is_alive(process):
+    """Neither gone nor waiting to be collected."""
+    try:
+        return pathlib.Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
 class WorkerHost(Host):
     """A host with warm workers of a few functions."""
 
@@ -96,16 +118,7 @@ class WorkerHost(Host):
 
     def workers(self, name=None):
         """The process ids of living workers."""
-        found = []
-        for children in pathlib.Path(f"/proc/{self.pid}/task").glob("*/children"):
-            for child in children.read_text().split():
-                try:
-                    arguments = pathlib.Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
-                except OSError:
-                    continue
-                if arguments[1:2] == [b"worker"] and (name is None or arguments[2] == name.encode()):
-                    found.append(int(child))
-        return found
+        return workers_of(self.pid, name)
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))

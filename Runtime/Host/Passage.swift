@@ -164,8 +164,9 @@ final class Passage: InvocationReply, @unchecked Sendable {
 
     private func deadlinePassed() {
         guard phase != .answered else { return }
-        run?.cancel(.deadline)
+        // The reason first: who still waits for a worker is told at once, by the cancelling, that it is gone.
         refuse(HTTPError(504, .idleTimeout, "Request idle timeout limit (\(slot.deadlineText)) reached"))
+        run?.cancel(.deadline)
     }
 
     // MARK: InvocationReply

@@ -64,7 +64,10 @@ package final class WorkerPool: Invoker, @unchecked Sendable {
             return
         }
         guard !isStopping else { return dispatch.finish { $0.broken(WorkerPool.stopping) } }
-        if history.isLoop { return dispatch.finish { $0.broken(crashLoop) } }
+        // With no start due and nobody coming (the last one ended for want of work) this request is what brings the next one.
+        if history.isLoop, restart != nil || workers.contains(where: { $0.isComing }) {
+            return dispatch.finish { $0.broken(crashLoop) }
+        }
         guard waiting.count < settings.room else { return dispatch.finish { $0.broken(WorkerPool.full) } }
         waiting.append(dispatch)
         dispatch.waitTimer = loop.scheduleTask(in: settings.boot.timeAmount) { [weak self, weak dispatch] in

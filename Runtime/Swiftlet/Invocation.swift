@@ -149,7 +149,7 @@ package enum WorkerEnd: Sendable, Equatable, CustomStringConvertible {
     }
 
     /// Somebody else killed it: an operator, or the system because memory ran out.
-    package var isFromOutside: Bool { self == .signal("SIGKILL") }
+    package var isFromOutside: Bool { self == .signal("SIGKILL") || self == .bootFailure("signal SIGKILL") }
 
     /// What the requests hear that it had begun.
     package var answer: HTTPError {

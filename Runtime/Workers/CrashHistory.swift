@@ -5,8 +5,8 @@ package struct CrashHistory: Sendable {
 
     /// A worker that held this long is taken for sound: the count starts anew.
     package static let quiet: UInt64 = 10_000_000_000
-    /// After a worker was killed from outside: nothing the function did, so it counts towards no loop.
-    package static let afterKill: UInt64 = 10_000_000
+    /// Kills from outside, in a row, of workers that were not ready yet.
+    private var kills = 0
     private static let first: UInt64 = 10_000_000
     package static let longest: UInt64 = 5_000_000_000
 
@@ -18,6 +18,16 @@ package struct CrashHistory: Sendable {
         failures += 1
         return delay
     }
+
+    /// Nanoseconds to wait after a worker was killed from outside: nothing the function did, so it counts towards no loop. Where none gets
+    /// ready any more, for want of the system's memory perhaps, starting slows down all the same.
+    package mutating func killed(beforeReady: Bool) -> UInt64 {
+        kills = beforeReady ? min(kills + 1, 20) : 0
+        return min(CrashHistory.first << UInt64(kills), CrashHistory.longest)
+    }
+
+    /// A worker takes requests.
+    package mutating func gotReady() { kills = 0 }
 
     package var delay: UInt64 {
         guard failures > 1 else { return 0 }

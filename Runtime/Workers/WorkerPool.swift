@@ -173,6 +173,7 @@ package final class WorkerPool: Invoker, @unchecked Sendable {
 
     /// A worker says that it takes requests: those that wait get it, and one that holds older secrets may go.
     func ready(_ worker: Worker) {
+        history.gotReady()
         serveWaiting()
         if worker.generation == generation, let old = workers.first(where: { $0.generation < generation && $0.takesRequests }) {
             old.retire(.termination, as: .replaced)
@@ -200,8 +201,10 @@ package final class WorkerPool: Invoker, @unchecked Sendable {
     private func crashed(_ end: WorkerEnd, upFor uptime: UInt64) {
         let now = site.clock.monotonic()
         lastCrash = (end, now)
-        let delay = end.isFromOutside ? CrashHistory.afterKill : history.crashed(upFor: uptime)
-        if case .bootFailure = end, !workers.contains(where: { $0.isComing }) { failWaiting(end.answer) }
+        var isBoot = false
+        if case .bootFailure = end { isBoot = true }
+        let delay = end.isFromOutside ? history.killed(beforeReady: isBoot) : history.crashed(upFor: uptime)
+        if isBoot, !end.isFromOutside, !workers.contains(where: { $0.isComing }) { failWaiting(end.answer) }
         if history.isLoop {
             failWaiting(crashLoop)
             site.report(.crashLoop(failures: history.failures, retryAfter: .nanoseconds(Int64(delay))))

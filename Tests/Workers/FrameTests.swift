@@ -344,6 +344,16 @@ struct Dice: RandomNumberGenerator {
         #expect(!history.isLoop)
     }
 
+    @Test func `kills from outside make no loop, but starting slows down where no worker gets ready`() {
+        var history = CrashHistory()
+        #expect((0..<3).map { _ in history.killed(beforeReady: false) / 1_000_000 } == [10, 10, 10])
+        let delays = (0..<12).map { _ in history.killed(beforeReady: true) / 1_000_000 }
+        #expect(delays == [20, 40, 80, 160, 320, 640, 1280, 2560, 5000, 5000, 5000, 5000])
+        history.gotReady()
+        #expect(history.killed(beforeReady: true) == 20_000_000)
+        #expect(history.failures == 0 && !history.isLoop)
+    }
+
     @Test func `processor time on the loop is one request's, other time is everyone's`() {
         var charge = ProcessorCharge()
         #expect(charge.sample(processor: 10, running: 0, inFlight: 4).each == 0)

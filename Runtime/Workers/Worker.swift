@@ -161,7 +161,10 @@ final class Worker: @unchecked Sendable {
         do throws(FrameProblem) {
             while let frame = try reader.next() {
                 try take(frame)
-                if case .ending = state { return }
+                switch state {
+                case .ending, .ended: return
+                default: break
+                }
             }
         } catch {
             condemn(.protocolError(error.rawValue))
@@ -195,7 +198,10 @@ final class Worker: @unchecked Sendable {
         case .event:
             var payload = frame.payload
             pool.site.report(.egressDenied(host: try payload.takeText(), kind: try payload.takeText()))
-        case .drained: break
+        case .drained:
+            guard case .retiring = state else { throw .unexpected }
+            // In order, so there is nothing left to read. It ends when it sees the socket closed.
+            hungUp()
         default: throw .wrongDirection
         }
     }

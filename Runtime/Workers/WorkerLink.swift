@@ -23,6 +23,7 @@ package final class WorkerLink: @unchecked Sendable {
     private var background = 0
     private var isDraining = false
     private var isSaved = false
+    private var isDone = false
 
     /// - Parameters:
     ///   - ledger: where the host can see what runs; without one it learns it from frames alone.
@@ -218,11 +219,11 @@ package final class WorkerLink: @unchecked Sendable {
     }
 
     private func endWhenDone() {
-        guard isDraining, isSaved, runs.isEmpty, background == 0 else { return }
+        guard isDraining, isSaved, !isDone, runs.isEmpty, background == 0 else { return }
+        isDone = true
+        // The host closes, when it has read this and so everything before it. Closing here would drop what the socket has not taken yet,
+        // and what the host still sends into a closed socket would cost it the rest of what is there to read.
         write(.drained, 0)
-        flush()
-        // The bytes are with the kernel, or on their way in order: closing comes after them.
-        channel?.close(promise: nil)
     }
 }
 

@@ -1,3 +1,4 @@
+import Glibc
 import Logging
 import NIOCore
 import NIOPosix
@@ -507,9 +508,9 @@ final class Worker: @unchecked Sendable {
     }
 
     private func named(_ exit: WorkerExit) -> WorkerEnd {
-        // Past this it was we who ended it, because it had closed its socket and lived on.
-        if reapings > 100 { return .hungUp }
         switch exit {
+        // It was we who ended it, because it had closed its socket and lived on. A slow end of its own keeps its name.
+        case .signalled(SIGKILL, _) where reapings > 100: return .hungUp
         case .exited(0) where leaving != nil: return leaving ?? .asked
         case .exited(let code): return wasReady ? .exit(code) : .bootFailure("exit \(code)")
         case .signalled(_, let name): return wasReady ? .signal(name) : .bootFailure("signal \(name)")
@@ -541,11 +542,13 @@ final class Worker: @unchecked Sendable {
         launched.close()
         for piece in background { piece.reply.background(-1) }
         background = []
+        // One that crashes while it finishes did not end as it was asked to.
+        let asAsked = end == leaving
         pool.site.report(
             .ended(
                 end, executionID: executionID, process: process, inFlight: lost.count, tail: pipes.last?.tail ?? [],
-                suspect: suspect.map { $0.invocation.head.requestID.text }, asAsked: leaving != nil))
-        pool.ended(self, end, asAsked: leaving != nil)
+                suspect: suspect.map { $0.invocation.head.requestID.text }, asAsked: asAsked))
+        pool.ended(self, end, asAsked: asAsked)
         pool.resend(innocent)
     }
 }

@@ -80,6 +80,7 @@ package enum FrameProblem: String, Error, Sendable {
     case malformed = "a payload is malformed"
     case unexpected = "a frame comes at the wrong time"
     case overWindow = "more of a body than was granted"
+    case tooManyCalls = "more calls are open than may be"
     case version = "another version of the hop"
 }
 

@@ -32,7 +32,9 @@ final class Worker: @unchecked Sendable {
     private var idleSince: UInt64
     /// Work left for after answers, by the request that left it.
     private var background: [(stream: UInt32, since: UInt64, reply: any InvocationReply)] = []
+    /// Calls whose results the socket has not taken yet, and how many of those results are in `out`.
     private var calls = 0
+    private var results = 0
     private var reapings = 0
     private(set) var endsIdle = false
     /// It was asked to end, and why.
@@ -42,7 +44,8 @@ final class Worker: @unchecked Sendable {
 
     /// Streams are numbered upwards; long before the numbers end the worker is replaced.
     private static let lastStream: UInt32 = 1 << 31
-    private static let callLimit = 256
+    /// A worker has at most 256 open. Those whose results it has read may still count here, while they share a write with what it has not.
+    private static let callLimit = 512
 
     init(_ launched: any LaunchedWorker, boot: BootFrame, generation: Int, pool: WorkerPool) throws {
         self.launched = launched
@@ -148,7 +151,11 @@ final class Worker: @unchecked Sendable {
         guard let channel, channel.isActive, out.readableBytes > 0 else { return }
         let bytes = out
         out = channel.allocator.buffer(capacity: 4096)
-        channel.writeAndFlush(bytes, promise: nil)
+        guard results > 0 else { return channel.writeAndFlush(bytes, promise: nil) }
+        let sent = loop.makePromise(of: Void.self)
+        sent.futureResult.whenSuccess { [results] in self.calls -= results }
+        results = 0
+        channel.writeAndFlush(bytes, promise: sent)
     }
 
     // MARK: What it says
@@ -332,11 +339,12 @@ final class Worker: @unchecked Sendable {
 
     private func call(_ frame: Frame) throws(FrameProblem) {
         let call = try Call(frame.payload)
-        guard calls < Worker.callLimit else { throw .unexpected }
+        // Results that nobody reads would pile up here.
+        guard calls < Worker.callLimit else { throw .tooManyCalls }
+        calls += 1
         guard pool.policy.capabilities.contains(call.capability) else {
             return answer(frame.stream, .refused(.undeclared(call.capability, of: pool.name)))
         }
-        calls += 1
         let capabilities = pool.site.capabilities
         let stream = frame.stream
         Task {
@@ -352,14 +360,12 @@ final class Worker: @unchecked Sendable {
                 case .hostReport(let ready): result = .report(try await capabilities.hostReport(ready: ready))
                 }
             } catch { result = .refused(HTTPError(handlerThrew: error)) }
-            self.loop.execute {
-                self.calls -= 1
-                self.answer(stream, result)
-            }
+            self.loop.execute { self.answer(stream, result) }
         }
     }
 
     private func answer(_ stream: UInt32, _ result: CallResult) {
+        results += 1
         write(.result, stream) { result.write(to: &$0) }
     }
 

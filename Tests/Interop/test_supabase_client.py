@@ -170,7 +170,7 @@ def test_events_arrive_one_by_one(host):
 def test_a_client_that_gives_up_cancels_the_handler(host):
     with pytest.raises(httpx.ReadTimeout):
         httpx.get(host.functions + "/slow?ms=9000", timeout=0.3)
-    line = host.wait_for(lambda line: line.get("function") == "slow")
+    line = host.wait_for(lambda line: line.get("msg") == "request" and line.get("function") == "slow")
     assert line["status"] == 499 and line["duration_ms"] < 5000
 
 

@@ -21,7 +21,7 @@ final class Dispatch: RunningInvocation, @unchecked Sendable {
     var isCancelled = false
     /// When it was cancelled, in the clock's nanoseconds.
     var cancelledAt: UInt64 = 0
-    /// Bytes of the answer the worker may still send.
+    /// How much of the answer the worker may still send, as ``Frame/charge(_:)`` counts it.
     var window = Frame.window
     /// Taken by the client, and not granted again yet.
     var taken = 0

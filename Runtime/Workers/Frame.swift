@@ -24,6 +24,9 @@ package struct Frame {
     package static let inlineBody = 64 * 1024
     /// What one side may send of a stream's body before the other grants more.
     package static let window = 64 * 1024
+    /// A part counts as at least this much of a window, for what each costs to hold besides its bytes.
+    package static let leastCharge = 256
+    package static func charge(_ count: Int) -> Int { max(count, leastCharge) }
     /// Set on the last part of a body.
     package static let isLast: UInt8 = 1
 }

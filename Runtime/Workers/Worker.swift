@@ -267,25 +267,26 @@ final class Worker: @unchecked Sendable {
         guard let dispatch = try known(frame) else { return }
         let count = frame.payload.readableBytes
         guard dispatch.isStreaming else { throw .unexpected }
-        dispatch.window -= count
+        let charge = Frame.charge(count)
+        dispatch.window -= charge
         guard dispatch.window >= 0 else { throw .overWindow }
         guard !dispatch.isOver else { return }
         dispatch.bytesOut += count
         guard dispatch.bytesOut <= pool.policy.limits.output.bytes else { return overflow(dispatch) }
         dispatch.reply.part(frame.payload) { wanted in
             if self.loop.inEventLoop {
-                self.taken(dispatch, count, wanted)
+                self.taken(dispatch, charge, wanted)
             } else {
-                self.loop.execute { self.taken(dispatch, count, wanted) }
+                self.loop.execute { self.taken(dispatch, charge, wanted) }
             }
         }
     }
 
     /// The client has taken a part: the worker may send as much again. Small amounts are granted together.
-    private func taken(_ dispatch: Dispatch, _ count: Int, _ wanted: Bool) {
+    private func taken(_ dispatch: Dispatch, _ charge: Int, _ wanted: Bool) {
         guard dispatch.worker === self, !dispatch.isOver else { return }
         guard wanted else { return dispatch.cancel(.clientGone) }
-        dispatch.taken += count
+        dispatch.taken += charge
         guard dispatch.taken >= Frame.window / 2 || dispatch.window < Frame.window / 2 else { return }
         let grant = dispatch.taken
         dispatch.taken = 0

@@ -311,10 +311,11 @@ private final class RunningRequest: InvocationReply, @unchecked Sendable {
         link.onLoop {
             guard !self.isCancelled else { return ready(false) }
             var bytes = bytes
-            while self.window > 0, var slice = bytes.readSlice(length: min(self.window, bytes.readableBytes, Frame.window)),
+            while self.window >= Frame.leastCharge,
+                var slice = bytes.readSlice(length: min(self.window, bytes.readableBytes, Frame.window)),
                 slice.readableBytes > 0
             {
-                self.window -= slice.readableBytes
+                self.window -= Frame.charge(slice.readableBytes)
                 self.link.write(.part, self.stream) { $0.writeBuffer(&slice) }
             }
             if bytes.readableBytes == 0 { return ready(true) }

@@ -1,14 +1,19 @@
 """nginx in front, with the configuration of Runtime/docs: keep-alive, unbuffered streams, the forwarded address."""
 
+import asyncio
+import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
+import threading
 import time
 
 import httpx
 import pytest
 from conftest import ROOT, Host
+from crowd import crowd, workers_of
 
 
 def free_port():
@@ -23,7 +28,8 @@ def proxied(tmp_path_factory):
     assert pathlib.Path(nginx).exists(), "nginx is not installed; run Tests/run"
     folder = tmp_path_factory.mktemp("nginx")
     sock = folder / "swiftlet.sock"
-    host = Host("swiftlet-fixtures", "--unix-socket", str(sock), "--behind-proxy", "--trusted-proxy", "unix", "--trusted-proxy", "127.0.0.1/32")
+    host = Host("swiftlet-fixtures", "--unix-socket", str(sock), "--behind-proxy", "--trusted-proxy", "unix", "--trusted-proxy", "127.0.0.1/32",
+                "--address-limit", "none")
     port = free_port()
     site = (ROOT / "Runtime" / "docs" / "nginx.conf").read_text()
     site = site.replace("/run/swiftlet/swiftlet.sock", str(sock)).replace("listen 443 ssl", f"listen 127.0.0.1:{port}")
@@ -112,3 +118,42 @@ def test_a_worker_that_ends_is_our_answer_and_never_one_of_nginx(proxied):
     except httpx.RemoteProtocolError:
         cut = 1
     assert cut == 1, "a cut answer looked whole"
+
+
+def test_workers_killed_under_load_behind_nginx(proxied):
+    """Every answer is the host's own, with its request id: nginx never has to speak for it."""
+    host, base = proxied
+    address = base.removesuffix("/functions/v1")
+    port = int(address.rsplit(":", 1)[1])
+    done = threading.Event()
+    wrong, counts = [], {}
+
+    def load(path):
+        while not done.is_set():
+            for number, answer in enumerate(asyncio.run(crowd(port, 20, "/functions/v1/" + path))):
+                key = (answer.status, answer.code)
+                counts[key] = counts.get(key, 0) + 1
+                good = answer.whole and (answer.body == str(number).encode() or path.startswith("traps"))
+                documented = answer.code in ("WORKER_ERROR", "WORKER_LIMIT", "BOOT_ERROR", "OVERLOADED")
+                if "x-request-id" not in answer.headers or b"nginx" in answer.body or not (good if answer.status == 200 else documented):
+                    wrong.append((path, answer))
+
+    threads = [threading.Thread(target=load, args=(path,)) for path in ("innocent?n={}", "once?n={}", "traps?n={}")]
+    for thread in threads:
+        thread.start()
+    pace = threading.Event()
+    try:
+        for _ in range(40):
+            # The pace of the test, not a wait for something.
+            pace.wait(0.1)
+            for worker in workers_of(host.process.pid)[:1] + workers_of(host.process.pid)[-1:]:
+                try:
+                    os.kill(worker, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert not wrong, (len(wrong), counts, wrong[:3])
+    assert counts[(200, None)] > 0 and host.process.poll() is None

@@ -350,15 +350,16 @@ def test_calls_whose_answers_are_never_read_cost_the_host_no_memory():
         assert host.stop() == 0
 
 
-def test_many_small_parts_for_a_reader_that_stands_still_cost_little():
-    host = WorkerHost("innocent,stream")
+def test_many_small_parts_for_a_reader_that_stands_still_cost_little(tmp_path):
+    # A Unix socket is soon full, however small the parts.
+    path = str(tmp_path / "socket")
+    host = WorkerHost("innocent,stream", "--unix-socket", path)
     try:
         # Every part arrives, and in order, however small.
         assert asyncio.run(get(host.port, FUNCTIONS + "stream?parts=3000&size=1")).body == b"x" * 3000
         before = host.resident()
-        with socket.socket() as still:
-            still.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            still.connect(("127.0.0.1", host.port))
+        with socket.socket(socket.AF_UNIX) as still:
+            still.connect(path)
             still.sendall(b"GET /functions/v1/stream?parts=3000000&size=1 HTTP/1.1\r\nhost: a\r\n\r\n")
             running(host, "stream", 1)
             (worker,) = host.workers("stream")

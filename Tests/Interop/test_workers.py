@@ -163,27 +163,6 @@ def test_a_worker_that_reads_no_more_holds_nobody_but_its_own(wall):
     until(lambda: wall.resident() - before < 64, f"{before} MiB before, {wall.resident()} now")
 
 
-def test_what_was_never_begun_goes_to_a_fresh_worker_and_what_was_begun_is_not_repeated():
-    host = WorkerHost("innocent,never-reads")
-    running = lambda: metric(host, 'swiftlet_function_running{function="never-reads"}')
-    try:
-        async def kill_in_the_middle():
-            begun = asyncio.ensure_future(get(host.port, FUNCTIONS + "never-reads?block=1"))
-            await asyncio.to_thread(until, lambda: running() == 1, "not begun")
-            # Behind one that holds the worker's loop: handed over, and never begun.
-            others = [asyncio.ensure_future(get(host.port, FUNCTIONS + "never-reads", "POST", b"x" * size)) for size in (1, 10, 100_000)]
-            await asyncio.to_thread(until, lambda: running() == 4, "not handed over")
-            os.kill(host.workers("never-reads")[0], signal.SIGKILL)
-            return await begun, await asyncio.gather(*others)
-
-        begun, others = asyncio.run(kill_in_the_middle())
-        assert (begun.status, begun.code) == (500, "WORKER_ERROR")
-        assert [(answer.status, answer.body) for answer in others] == [(200, b"1"), (200, b"10"), (200, b"100000")]
-        assert host.wait_for(lambda line: "given to another" in line.get("msg", ""))["requests"] == 3
-    finally:
-        assert host.stop() == 0
-
-
 def test_no_process_can_be_started_from_a_worker(wall):
     answer = beside_innocents(wall, FUNCTIONS + "forks", 50)
     assert answer.status == 200, answer

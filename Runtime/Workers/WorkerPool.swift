@@ -171,14 +171,20 @@ package final class WorkerPool: Invoker, @unchecked Sendable {
         }
     }
 
-    /// A worker says that it takes requests: those that wait get it, and one that holds older secrets may go.
+    /// A worker says that it takes requests: those that wait get it, and who holds older secrets may go.
     func ready(_ worker: Worker) {
         history.gotReady()
         serveWaiting()
-        if worker.generation == generation, let old = workers.first(where: { $0.generation < generation && $0.takesRequests }) {
-            old.retire(.termination, as: .replaced)
-        }
+        replaceOlder()
         show()
+    }
+
+    /// Lets those that hold older secrets go, the oldest first, as far as newer ones take their place. In whichever order they get ready:
+    /// secrets may be read again while a worker boots.
+    private func replaceOlder() {
+        let current = workers.count { $0.generation == generation && $0.takesRequests }
+        let older = workers.filter { $0.generation < generation && $0.takesRequests }
+        for worker in older.dropLast(max(0, wanted - current)) { worker.retire(.termination, as: .replaced) }
     }
 
     /// A worker takes no more requests: another one takes its place at once.

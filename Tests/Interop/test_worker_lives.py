@@ -214,6 +214,23 @@ def test_nothing_written_is_lost_while_workers_are_replaced():
         assert host.stop() == 0
 
 
+def test_no_worker_with_older_secrets_stays_however_often_they_are_reloaded():
+    host = WorkerHost("innocent,boots-slowly")
+    try:
+        older = set(until(lambda: len(host.workers()) == 2 and host.workers(), "not all started"))
+        for _ in range(3):
+            host.process.send_signal(signal.SIGHUP)
+            host.wait_for(lambda line: line.get("msg") == "secrets.reloaded")
+        # Four generations of a worker that takes its time get ready one after the other.
+        for _ in range(4):
+            host.wait_for(lambda line: line.get("msg", "").startswith("booted") and line.get("function") == "boots-slowly")
+        until(lambda: len(host.workers()) == 2 and not older & set(host.workers()), "older ones stay")
+        ready(host, innocent=1, boots_slowly=1)
+        assert asyncio.run(get(host.port, FUNCTIONS + "boots-slowly")).status == 200
+    finally:
+        assert host.stop() == 0
+
+
 def test_a_crash_of_a_worker_that_is_being_replaced_is_told():
     host = WorkerHost("innocent,slow")
     try:

@@ -62,13 +62,14 @@ def test_what_no_worker_has_begun_is_given_to_the_next_one():
             (worker,) = host.workers(name)
             os.kill(worker, signal.SIGSTOP)
             asked = Asked(*requests)
-            running(host, name, len(requests))
+            running(host, name, count)
             os.kill(worker, signal.SIGKILL)
-            assert [answer.status for answer in asked.answers] == [200] * len(requests)
+            assert [answer.status for answer in asked.answers] == [200] * count
             end = host.end_of(name)
             assert end["reason"] == "signal" and end["detail"] == "signal SIGKILL" and end["in_flight"] == 0
             again = host.wait_for(lambda line: line.get("msg", "").startswith("requests that no worker had begun"))
-            assert again["function"] == name and int(again["requests"]) == len(requests)
+            # Some may have come to the pool only after the end, and simply waited.
+            assert again["function"] == name and 0 < again["requests"] <= count
     finally:
         assert host.stop() == 0
 
@@ -80,8 +81,9 @@ def test_what_was_begun_is_answered_with_an_error_and_not_repeated():
         (worker,) = host.workers("slow")
         asked = Asked(*[get(host.port, FUNCTIONS + "slow?ms=9000") for _ in range(5)])
         running(host, "slow", 5)
-        # It has answered this one, so it has read those before.
-        assert asyncio.run(get(host.port, FUNCTIONS + "slow?ms=0")).status == 200
+        # It has answered these, so it has read those before.
+        for _ in range(10):
+            assert asyncio.run(get(host.port, FUNCTIONS + "slow?ms=0")).status == 200
         os.kill(worker, signal.SIGKILL)
         assert {(answer.status, answer.code) for answer in asked.answers} == {(500, "WORKER_ERROR")}
         assert host.end_of("slow")["in_flight"] == 5

@@ -39,6 +39,7 @@ let package = Package(
         .systemLibrary(name: "CLinux", path: "Runtime/CLinux"),
         .systemLibrary(name: "COpenSSL", path: "Runtime/COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CZlib", path: "Runtime/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CIDN2", path: "Runtime/CIDN2", pkgConfig: "libidn2", providers: [.apt(["libidn2-dev"])]),
         .systemLibrary(name: "CCurl", path: "Runtime/CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
 
         // Leaf rooms: pure, nothing of ours below them.
@@ -46,13 +47,15 @@ let package = Package(
         room("SwiftletHTTP", "HTTP"),
         room("SwiftletNet", "Net"),
         room("SwiftletCrypto", "Crypto", ["COpenSSL"]),
+        room("SwiftletSanitize", "Sanitize", ["SwiftletNet", "CIDN2"]),
 
         // What a function author imports.
-        room("Swiftlet", "Swiftlet", ["SwiftletJSON", "SwiftletHTTP", "SwiftletNet", httpTypes, logging, nioCore]),
+        room(
+            "Swiftlet", "Swiftlet",
+            ["SwiftletJSON", "SwiftletHTTP", "SwiftletNet", "SwiftletSanitize", httpTypes, logging, nioCore]),
 
         // Rooms that never import each other.
         room("SwiftletRateLimit", "RateLimit", []),
-        room("SwiftletSanitize", "Sanitize", ["Swiftlet", "SwiftletHTTP"]),
         room("SwiftletSecrets", "Secrets", ["Swiftlet"]),
         room("SwiftletAuth", "Auth", ["SwiftletCrypto", "SwiftletJSON"]),
         room("SwiftletEgress", "Egress", ["SwiftletNet", "CCurl", "CZlib", httpTypes]),
@@ -67,7 +70,6 @@ let package = Package(
             "SwiftletHost", "Host",
             [
                 "Swiftlet", "SwiftletJSON", "SwiftletHTTP", "SwiftletNet", "SwiftletCrypto", "SwiftletRateLimit",
-                "SwiftletSanitize",
                 "SwiftletSecrets", "SwiftletAuth", "SwiftletEgress", "SwiftletTelemetry", "SwiftletServer", httpTypes, logging,
                 metrics,
                 lifecycle, product("UnixSignals", "swift-service-lifecycle"), nioCore, nioPosix,
@@ -119,6 +121,7 @@ let package = Package(
             swiftSettings: settings),
         .target(name: "TestSupport", path: "Tests/Support", swiftSettings: settings),
         tests("JSON", ["SwiftletJSON", "TestSupport"]),
+        tests("Sanitize", ["SwiftletSanitize", "SwiftletNet", "SwiftletJSON", "Corpus", "TestSupport"]),
         tests("HTTP", ["SwiftletHTTP", "TestSupport"]),
         tests("Net", ["SwiftletNet", "Corpus", "TestSupport"]),
         tests("Swiftlet", ["Swiftlet", "SwiftletJSON", nioCore]),

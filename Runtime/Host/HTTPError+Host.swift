@@ -36,6 +36,7 @@ extension HTTPError {
         case .timedOut: self.init(408, .requestTimeout, "The body did not arrive in time")
         case .malformed(let refusal):
             self.init(400, .badRequest, "The body's framing is malformed", cause: "\(refusal.kind.rawValue)")
+        case .refused: self.init(400, .badRequest, "The body was refused")
         case .clientGone, .answered: self.init(400, .badRequest, "The client went away")
         }
     }

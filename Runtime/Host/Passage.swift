@@ -90,13 +90,34 @@ final class Passage: InvocationReply, @unchecked Sendable {
         if case .stream(let limit) = rule {
             return proceed(self, .stream(BodyStream(ExchangeBody(exchange, limit: limit.bytes))))
         }
-        exchange.collectBody(upTo: rule.limit) { result in
-            switch result {
-            case .success(let buffer):
-                self.bytesIn = buffer.readableBytes
-                proceed(self, .whole(Bytes(buffer: buffer)))
-            case .failure(let failure): self.bodyFailed(failure)
+        guard case .json(let limit, let limits) = rule else {
+            return exchange.collectBody(upTo: rule.limit) { result in
+                guard let body = self.received(result) else { return }
+                proceed(self, .whole(Bytes(buffer: body)))
             }
+        }
+        let intake = exchange.isBodyComplete ? nil : BodyIntake(limits: limits)
+        exchange.collectBody(upTo: limit.bytes, judgedBy: intake) { result in
+            if let error = intake?.error { return self.refuse(HTTPError(invalidJSON: error)) }
+            guard let body = self.received(result) else { return }
+            do throws(HTTPError) {
+                if let intake { try intake.finish(body) } else { try BodyIntake.check(body, limits: limits) }
+            } catch {
+                return self.refuse(error)
+            }
+            proceed(self, .whole(Bytes(buffer: body)))
+        }
+    }
+
+    /// The body, or `nil` when it could not be read and that has been said.
+    private func received(_ result: Result<ByteBuffer, BodyFailure>) -> ByteBuffer? {
+        switch result {
+        case .success(let body):
+            bytesIn = body.readableBytes
+            return body
+        case .failure(let failure):
+            bodyFailed(failure)
+            return nil
         }
     }
 

@@ -3,7 +3,6 @@ import NIOCore
 import Swiftlet
 import SwiftletAuth
 import SwiftletHTTP
-import SwiftletSanitize
 
 /// The life of one request. It walks down once; the order of the checks is the security, so it stands here as a whole.
 extension Host: ExchangeHandler {

@@ -93,6 +93,11 @@ extension JSON.Object: Hashable {
 }
 
 extension JSON {
+    /// Judges a document as ``parse(_:limits:)`` does, and makes nothing of it.
+    public static func check(_ bytes: UnsafeRawBufferPointer, limits: JSONLimits = .standard) throws(JSONError) {
+        try JSONWorkspace.open(bytes, limits: limits).close()
+    }
+
     /// Parses a document strictly: RFC 8259, UTF-8 without a byte-order mark, nothing before or after the value.
     public static func parse(_ bytes: UnsafeRawBufferPointer, limits: JSONLimits = .standard) throws(JSONError) -> JSON {
         let workspace = try JSONWorkspace.open(bytes, limits: limits)

@@ -188,25 +188,6 @@ struct JSONTape {
         if let last = names.last, last.object == object { names.removeLast() }
     }
 
-    /// Few names are compared with each other; more go into a set, whose hashing is seeded.
-    @inline(__always)
-    private mutating func refuseDuplicate(of name: Int, in object: Int, at position: Int) throws(Failure) {
-        let nodes = nodes.base
-        guard nodes[object].length <= JSONTape.compared else {
-            return try refuseDuplicateAmongMany(of: name, in: object, at: position)
-        }
-        var index = object &+ 1
-        while index < name {
-            // Names with escapes may have another length than the text they mean.
-            if nodes[index].length == nodes[name].length || nodes[index].kind != .string || nodes[name].kind != .string,
-                nodes[index].isSameString(as: nodes[name], in: base)
-            {
-                throw Failure(.duplicateName, at: position)
-            }
-            index = Int(nodes[index &+ 1].next)
-        }
-    }
-
     @inline(never)
     private mutating func refuseDuplicateAmongMany(of name: Int, in object: Int, at position: Int) throws(Failure) {
         let nodes = nodes.base

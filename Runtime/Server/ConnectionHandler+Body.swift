@@ -79,16 +79,18 @@ extension ConnectionHandler {
     private var hasBodyRoom: Bool {
         let held = body?.readableBytes ?? 0
         // One byte more than the limit is let in, so that too much is noticed.
-        if case .collect(let limit, _) = bodyWaiter { return held <= limit }
+        if case .collect(let limit, _, _) = bodyWaiter { return held <= limit }
         return held < loop.configuration.highWater
     }
 
     // MARK: Waiting for it
 
-    func collectBody(upTo limit: Int, _ done: @escaping (Result<ByteBuffer, BodyFailure>) -> Void) {
+    func collectBody(
+        upTo limit: Int, judgedBy judge: (any BodyJudge)?, _ done: @escaping (Result<ByteBuffer, BodyFailure>) -> Void
+    ) {
         guard !isAwaitingBody else { return done(.failure(.answered)) }
         if case .length(let length) = current?.head.framing, length > limit { return done(.failure(.tooLarge)) }
-        wait(.collect(limit: limit, done: done))
+        wait(.collect(limit: limit, judge: judge, done: done))
     }
 
     func nextBodyPart(_ done: @escaping (Result<ByteBuffer?, BodyFailure>) -> Void) {
@@ -115,13 +117,18 @@ extension ConnectionHandler {
     private func deliverBody() {
         switch bodyWaiter {
         case .none: return
-        case .collect(let limit, let done):
+        case .collect(let limit, let judge, let done):
             let held = body?.readableBytes ?? 0
             if held > limit {
                 bodyWaiter = .none
                 bodyFailure = .tooLarge
                 body = nil
                 done(.failure(.tooLarge))
+            } else if let judge, let body, !judge.goesOn(body) {
+                bodyWaiter = .none
+                bodyFailure = .refused
+                self.body = nil
+                done(.failure(.refused))
             } else if isBodyComplete {
                 bodyWaiter = .none
                 let whole = body ?? loop.emptyBuffer
@@ -155,7 +162,7 @@ extension ConnectionHandler {
         bodyWaiter = .none
         switch waiter {
         case .none: break
-        case .collect(_, let done): done(.failure(failure))
+        case .collect(_, _, let done): done(.failure(failure))
         case .part(let done): done(.failure(failure))
         }
     }

@@ -47,7 +47,7 @@ final class ConnectionHandler: ChannelDuplexHandler, @unchecked Sendable {
 
     enum BodyWaiter {
         case none
-        case collect(limit: Int, done: (Result<ByteBuffer, BodyFailure>) -> Void)
+        case collect(limit: Int, judge: (any BodyJudge)?, done: (Result<ByteBuffer, BodyFailure>) -> Void)
         case part((Result<ByteBuffer?, BodyFailure>) -> Void)
     }
 

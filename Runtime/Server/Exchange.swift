@@ -44,9 +44,11 @@ package final class Exchange {
     ///
     /// Calls back at once when the body is here, or its declared length is over the limit. Asks a client that waits for
     /// `100 Continue` to go on. One call per exchange, and not together with `nextBodyPart`.
-    package func collectBody(upTo limit: Int, _ done: @escaping (Result<ByteBuffer, BodyFailure>) -> Void) {
+    package func collectBody(
+        upTo limit: Int, judgedBy judge: (any BodyJudge)? = nil, _ done: @escaping (Result<ByteBuffer, BodyFailure>) -> Void
+    ) {
         guard let connection else { return done(.failure(.answered)) }
-        connection.collectBody(upTo: limit, done)
+        connection.collectBody(upTo: limit, judgedBy: judge, done)
     }
 
     /// Reads on: the next bytes of the body as they come, nil at its end. While nobody asks, not more than

@@ -1,3 +1,4 @@
+package import NIOCore
 package import SwiftletHTTP
 
 /// What answers the requests of a server: the host.
@@ -27,6 +28,12 @@ package struct RefusalResponse: Sendable {
     }
 }
 
+/// Looks at a body while it is collected.
+package protocol BodyJudge: AnyObject {
+    /// Called when more of the body has arrived, with all of it so far: false refuses it, and no more of it is read.
+    func goesOn(_ body: ByteBuffer) -> Bool
+}
+
 /// Why a body did not come in whole. The exchange is still open: the handler answers it, and then the connection
 /// closes.
 package enum BodyFailure: Error, Sendable, Hashable {
@@ -36,6 +43,8 @@ package enum BodyFailure: Error, Sendable, Hashable {
     case timedOut
     /// The chunked framing is broken; answer 400.
     case malformed(HTTPRefusal)
+    /// The ``BodyJudge`` refused it before it was complete.
+    case refused
     /// The client closed its side before the body was complete; an answer may still reach it.
     case clientGone
     /// The exchange was answered before the body was complete.

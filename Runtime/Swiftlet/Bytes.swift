@@ -4,10 +4,17 @@ public import SwiftletJSON
 /// A complete request body.
 public struct Bytes: Sendable, Equatable {
     package let buffer: ByteBuffer
+    /// What JSON in it may hold, where a policy says other than the standard.
+    private let limits: JSONLimitsReference?
 
-    package init(buffer: ByteBuffer) { self.buffer = buffer }
-    public init(_ bytes: [UInt8]) { buffer = ByteBuffer(bytes: bytes) }
-    public init() { buffer = ByteBuffer() }
+    package init(buffer: ByteBuffer, limits: JSONLimitsReference? = nil) {
+        self.buffer = buffer
+        self.limits = limits
+    }
+    public init(_ bytes: [UInt8]) { self.init(buffer: ByteBuffer(bytes: bytes)) }
+    public init() { self.init(buffer: ByteBuffer()) }
+
+    public static func == (left: Bytes, right: Bytes) -> Bool { left.buffer == right.buffer }
 
     public var count: Int { buffer.readableBytes }
     public var isEmpty: Bool { buffer.readableBytes == 0 }
@@ -28,7 +35,7 @@ public struct Bytes: Sendable, Equatable {
     /// The body as a JSON value. Malformed JSON is a 400 `INVALID_JSON` that names the place.
     public func json() throws(HTTPError) -> JSON {
         do {
-            return try withUnsafeBytes { try JSON.parse($0) }
+            return try withUnsafeBytes { try JSON.parse($0, limits: limits?.limits ?? .standard) }
         } catch {
             throw HTTPError(invalidJSON: error)
         }
@@ -37,10 +44,21 @@ public struct Bytes: Sendable, Equatable {
     /// The body decoded from JSON. Malformed JSON is 400 `INVALID_JSON`; JSON of another shape is 422 `INVALID_INPUT` naming the field.
     public func decode<Value: Decodable>(_ type: Value.Type = Value.self) throws(HTTPError) -> Value {
         do {
-            return try withUnsafeBytes { try JSONReader().decode(type, from: $0) }
+            return try withUnsafeBytes { try JSONReader(limits: limits?.limits ?? .standard).decode(type, from: $0) }
         } catch {
             throw HTTPError(invalidJSON: error)
         }
+    }
+}
+
+/// Limits other than the standard ones, made once for a function so that every body carries eight bytes for them.
+package final class JSONLimitsReference: Sendable {
+    package let limits: JSONLimits
+
+    /// `nil` for the standard ones.
+    package init?(_ limits: JSONLimits) {
+        guard limits != .standard else { return nil }
+        self.limits = limits
     }
 }
 
@@ -73,7 +91,7 @@ public struct BodyStream: AsyncSequence, Sendable {
     public struct Iterator: AsyncIteratorProtocol, Sendable {
         let source: any BodySource
         public mutating func next() async throws -> Bytes? {
-            try await source.next().map(Bytes.init(buffer:))
+            try await source.next().map { Bytes(buffer: $0) }
         }
     }
 

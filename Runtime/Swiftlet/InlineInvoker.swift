@@ -8,18 +8,24 @@ package final class InlineInvoker: Invoker {
     private let function: FunctionInstance
     private let capabilities: any Capabilities
     private let clock: HostClock
+    private let jsonLimits: JSONLimitsReference?
 
     package init(_ registration: Registration, capabilities: any Capabilities, clock: HostClock) {
         function = registration.make()
+        jsonLimits = registration.policy.body.jsonLimits
         self.capabilities = capabilities
         self.clock = clock
     }
 
     package func invoke(_ invocation: Invocation, reply: any InvocationReply) -> any RunningInvocation {
+        var invocation = invocation
+        if let jsonLimits, case .whole(let bytes) = invocation.body {
+            invocation.body = .whole(Bytes(buffer: bytes.buffer, limits: jsonLimits))
+        }
         let run = InlineRun(invocation, clock: clock, capabilities: capabilities, reply: reply)
         let handler = function.handle
         // On the caller's thread until the handler first suspends: no hop for the handler that never does.
-        let task = Task.immediate {
+        let task = Task.immediate { [invocation] in
             do {
                 let response = try await handler(invocation, Context(run))
                 try await InlineInvoker.deliver(response, to: reply)

@@ -1,3 +1,5 @@
+public import SwiftletJSON
+
 /// What a function may do and what may reach it, declared once beside the function and enforced by the host.
 ///
 /// Who may call is not here: it is the type of the `from` parameter of ``EdgeFunction/handle(_:from:in:)``.
@@ -122,8 +124,9 @@ public enum RateLimitRule: Sendable, Hashable {
 
 /// What a function's request body may be. Refusals: 411 never, 413 over the limit, 415 wrong media type, 400 malformed.
 public enum BodyRule: Sendable, Hashable {
-    /// `application/json` (or `+json`), complete before the function is entered.
-    case json(upTo: ByteCount)
+    /// `application/json` (or `+json`), complete and well-formed before the function is entered. `limits` are checked while it arrives, so
+    /// that a body which breaks one is refused at the byte that does.
+    case json(upTo: ByteCount, limits: JSONLimits = .standard)
     /// Any bytes and any media type, complete before the function is entered. An empty body is fine.
     case bytes(upTo: ByteCount)
     /// Any bytes, handed over as they arrive, with backpressure; counted and cut at the limit.
@@ -134,9 +137,14 @@ public enum BodyRule: Sendable, Hashable {
     /// The limit in bytes.
     public var limit: Int {
         switch self {
-        case .json(let limit), .bytes(let limit), .stream(let limit): limit.bytes
+        case .json(let limit, _), .bytes(let limit), .stream(let limit): limit.bytes
         case .none: 0
         }
+    }
+
+    /// What JSON in it may hold, when that is not the standard.
+    package var jsonLimits: JSONLimitsReference? {
+        if case .json(_, let limits) = self { JSONLimitsReference(limits) } else { nil }
     }
 }
 

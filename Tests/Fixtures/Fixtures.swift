@@ -15,6 +15,8 @@ import SwiftletJSON
     Throws.self
     BadHeader.self
     Typed.self
+    Narrow.self
+    Wide.self
     Optional.self
     Upload.self
     Background.self
@@ -40,6 +42,26 @@ import SwiftletJSON
     Forks.self
     ClosesSocket.self
     GarbageFrames.self
+}
+
+/// Takes little JSON; says whether it came as bytes.
+struct Narrow: EdgeFunction {
+    static let name: FunctionName = "narrow"
+    static let policy = Policy(
+        methods: [.post], rateLimit: .none,
+        body: .json(upTo: .kib(64), limits: JSONLimits(depth: 3, members: 4, digits: 6, stringBytes: 20)))
+    func handle(_ request: Request<Bytes>, from _: Anyone, in context: Context) async throws -> JSON {
+        ["bytes": .init(request.body.count)]
+    }
+}
+
+/// Takes more JSON than most, and answers with it.
+struct Wide: EdgeFunction {
+    static let name: FunctionName = "wide"
+    static let policy = Policy(
+        methods: [.post], rateLimit: .none,
+        body: .json(upTo: .mib(1), limits: JSONLimits(depth: 200, digits: 500, duplicateNames: .lastWins)))
+    func handle(_ request: Request<JSON>, from _: Anyone, in context: Context) async throws -> JSON { request.body }
 }
 
 /// `/health` for raw HTTP rows: 200 to GET and POST, the body is read and forgotten.
@@ -104,7 +126,10 @@ struct Slow: EdgeFunction {
 /// Streams `?parts=` parts of `?size=` bytes, `?ms=` apart; `?fail=1` throws after half of them.
 struct Stream: EdgeFunction {
     static let name: FunctionName = "stream"
-    static let policy = Policy(methods: [.get], rateLimit: .none, body: .none, deadline: .seconds(60))
+    // Millions of parts in a debug build cost more processor time than a request has by default.
+    static let policy = Policy(
+        methods: [.get], rateLimit: .none, body: .none, deadline: .seconds(60),
+        limits: WorkerLimits(cpuSoft: .seconds(30), cpuHard: .seconds(60)))
     func handle(_ request: Request<Void>, from _: Anyone, in context: Context) async throws -> Response {
         let parts = Int(request.query["parts"] ?? "10") ?? 10
         let size = Int(request.query["size"] ?? "16") ?? 16

@@ -103,6 +103,63 @@ import Testing
         }
     }
 
+    @Test func `a policy says what JSON may hold, whatever type the function takes it as`() async throws {
+        try await TestHost.run(fixtureFunctions) { host async throws in
+            func post(_ name: String, _ text: String) async throws -> TestResponse {
+                try await host.request("POST", path(name), headers: [.contentType: "application/json"], body: Array(text.utf8))
+            }
+            for fits in ["[[[1]]]", #"{"a":1,"b":2,"c":3,"d":4}"#, "123456", "\"12345678901234567890\"", " "] {
+                #expect(try await post("narrow", fits).status == (fits == " " ? 400 : 200), "\(fits)")
+            }
+            for over in [
+                "[[[[1]]]]", #"{"a":1,"b":2,"c":3,"d":4,"e":5}"#, "1234567", "\"123456789012345678901\"", #"{"a":1,"a":2}"#, "[1",
+                "\u{FEFF}1",
+            ] {
+                let answer = try await post("narrow", over)
+                #expect(answer.status == 400, "\(over)")
+                #expect(answer.code == "INVALID_JSON", "\(over)")
+            }
+            let deep = String(repeating: "[", count: 200) + String(repeating: "]", count: 200)
+            #expect(try await post("wide", deep).text == deep)
+            #expect(try await post("wide", "[\(deep)]").status == 400)
+            #expect(try await post("wide", #"{"a":1,"a":2}"#).text == #"{"a":2}"#)
+        }
+    }
+
+    @Test func `JSON that breaks a limit is refused while it is still being sent`() async throws {
+        try await TestHost.run(fixtureFunctions) { host async throws in
+            let parts = ["{\"a\":[", "[[", "["]
+            for framing in ["content-length: 60000", "transfer-encoding: chunked"] {
+                let client = try RawClient(port: host.port)
+                await client.send("POST \(path("narrow")) HTTP/1.1\r\nhost: x\r\n\(framing)\r\n\r\n")
+                for part in parts {
+                    await client.send(framing.hasPrefix("t") ? "\(String(part.utf8.count, radix: 16))\r\n\(part)\r\n" : part)
+                }
+                // Nothing more is sent, so only what has come can have decided it.
+                let answer = await client.read(until: "}")
+                #expect(answer.hasPrefix("HTTP/1.1 400 "), "\(framing)")
+                #expect(answer.contains("INVALID_JSON"), "\(framing)")
+            }
+        }
+    }
+
+    @Test func `JSON in many parts is judged as a whole`() async throws {
+        try await TestHost.run(fixtureFunctions) { host async throws in
+            let text = #"{"k":["\ud83d\ude00é",-1.25e2,{"x":null}]}"#
+            for cut in text.utf8.indices {
+                let client = try RawClient(port: host.port)
+                let (first, second) = (Array(text.utf8[..<cut]), Array(text.utf8[cut...]))
+                await client.send(
+                    "POST \(path("wide")) HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: \(text.utf8.count)\r\nexpect: 100-continue\r\n\r\n"
+                )
+                #expect(await client.read(until: "\r\n\r\n").hasPrefix("HTTP/1.1 100"))
+                await client.send(first)
+                await client.send(second)
+                #expect(await client.readToEnd().contains(#"{"k":["😀é",-125,{"x":null}]}"#))
+            }
+        }
+    }
+
     @Test func `binary goes in and out unchanged`() async throws {
         try await TestHost.run(fixtureFunctions) { host async throws in
             let bytes = (0..<100_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }

@@ -1,10 +1,10 @@
-package import Swiftlet
-package import SwiftletHTTP
+import Swiftlet
+import SwiftletHTTP
 
 /// What a head says about the body behind it, judged before a byte of that body is read.
-package enum BodyCheck {
+enum BodyCheck {
     /// Refuses a body that is too long by its own account (413), of a media type the function does not take, or encoded (415).
-    package static func admit(_ head: RequestHead, rule: BodyRule) throws(HTTPError) {
+    static func admit(_ head: RequestHead, rule: BodyRule) throws(HTTPError) {
         let length: Int?
         switch head.framing {
         case .none: length = 0
@@ -27,7 +27,7 @@ package enum BodyCheck {
     }
 
     /// `application/json`, `application/problem+json` and their like, with or without parameters.
-    package static func isJSON(_ contentType: String) -> Bool {
+    static func isJSON(_ contentType: String) -> Bool {
         if contentType == "application/json" { return true }
         var essence = contentType.utf8.prefix { $0 != UInt8(ascii: ";") }
         while let last = essence.last, last == 0x20 || last == 0x09 { essence = essence.dropLast() }

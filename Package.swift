@@ -28,6 +28,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-http-structured-headers", from: "1.7.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -111,7 +112,8 @@ let package = Package(
             name: "Corpus",
             dependencies: [
                 "SwiftletHost", "SwiftletJSON", "SwiftletHTTP", "SwiftletNet", "SwiftletEgress", "SwiftletAuth", "SwiftletCrypto",
-                "SwiftletRateLimit", "TestSupport", "CZlib", httpTypes,
+                "SwiftletRateLimit", "SwiftletSanitize", "TestSupport", "CZlib", httpTypes,
+                product("RawStructuredFieldValues", "swift-http-structured-headers"),
             ], path: "Tests/Corpus", swiftSettings: settings),
         .executableTarget(name: "swiftlet-corpus", dependencies: ["Corpus"], path: "Tests/CorpusTool", swiftSettings: settings),
         .systemLibrary(name: "CProbe", path: "Tests/CProbe"),
@@ -144,7 +146,12 @@ let package = Package(
                 "SwiftletWorkers", "Swiftlet", "SwiftletHTTP", "SwiftletNet", "CLinux", "worker-probe", httpTypes, logging,
                 nioCore, nioPosix,
             ]),
-        tests("RateLimit", ["SwiftletRateLimit", "TestSupport"]),
+        tests(
+            "RateLimit",
+            [
+                "SwiftletRateLimit", "Corpus", "TestSupport",
+                product("RawStructuredFieldValues", "swift-http-structured-headers"),
+            ]),
         tests("Secrets", ["SwiftletSecrets", "Swiftlet"]),
     ],
     swiftLanguageModes: [.v6]

@@ -6,6 +6,7 @@ import SwiftletNet
 /// The areas of the shared test data that can be judged row by row, each through the code the host runs.
 package enum CorpusArea: String, CaseIterable, Sendable {
     case jwt, json, proxy, cors, ratelimit, ssrf, url
+    case structuredFields = "structured-fields"
 
     /// `["got": …]`, with further members where one word does not say it all.
     package func judge(_ row: [String: Any]) -> [String: Any] {
@@ -16,6 +17,7 @@ package enum CorpusArea: String, CaseIterable, Sendable {
         case .url: ["got": CorpusArea.orNull(judgeURL(row))]
         case .ratelimit: ["got": judgeRateLimit(row)]
         case .cors: ["got": judgeCORS(row)]
+        case .structuredFields: ["got": judgeStructuredField(row)]
         case .proxy: CorpusArea.proxy(row)
         }
     }

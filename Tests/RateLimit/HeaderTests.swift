@@ -1,3 +1,6 @@
+import Corpus
+import Foundation
+import RawStructuredFieldValues
 import TestSupport
 import Testing
 
@@ -8,6 +11,11 @@ import Testing
         var bytes: [UInt8] = []
         RateLimitHeaders.append(name: name, remaining: remaining, reset: reset, to: &bytes)
         return String(decoding: bytes, as: UTF8.self)
+    }
+
+    private func text(_ value: Any) throws -> String {
+        String(
+            decoding: try JSONSerialization.data(withJSONObject: value, options: [.sortedKeys, .fragmentsAllowed]), as: UTF8.self)
     }
 
     @Test func `the policy tells quota and window`() throws {
@@ -30,6 +38,41 @@ import Testing
         #expect(RateLimitHeaders.retryAfterSeconds(second) == 1)
         #expect(RateLimitHeaders.retryAfterSeconds(second + 1) == 2)
         #expect(RateLimitHeaders.retryAfterSeconds(.max) == 18_446_744_074)
+    }
+
+    @Test func `a reader of structured fields finds in them what was meant`() throws {
+        for (name, remaining, reset) in [("default", 50, 30), ("a\"b\\c\u{E9}\n", 0, 0), ("x", 1 << 40, 18_446_744_073)] {
+            var parser = StructuredFieldValueParser(Array(field(name: name, remaining, UInt64(reset) * second).utf8))
+            let list = try parser.parseListFieldValue()
+            #expect(list.count == 1)
+            guard case .item(let item) = list.first else {
+                Issue.record("no item")
+                continue
+            }
+            #expect(item.rfc9651BareItem == .string(name.filter { $0.isASCII && $0 != "\n" }))
+            #expect(item.rfc9651Parameters["r"] == .integer(Int64(remaining)))
+            #expect(item.rfc9651Parameters["t"] == .integer(Int64(reset)))
+        }
+        var parser = StructuredFieldValueParser(RateLimitHeaders.policy(name: "default", try limit(100, .seconds(60))))
+        guard case .item(let policy) = try parser.parseListFieldValue().first else {
+            Issue.record("no item")
+            return
+        }
+        #expect(policy.rfc9651Parameters["q"] == .integer(100))
+        #expect(policy.rfc9651Parameters["w"] == .integer(60))
+    }
+
+    @Test(.enabled(if: CorpusFiles.has("structured-fields/parse.jsonl"), "the shared corpora are not there"))
+    func `that reader has the verdict of every shared row`() throws {
+        let rows = try CorpusFiles.rows("structured-fields/parse.jsonl")
+        #expect(rows.count >= 340)
+        let wrong = try rows.filter { row in
+            let got = judgeStructuredField(row)
+            if got as? String == "fail" { return row["must_fail"] as? Bool != true && row["can_fail"] as? Bool != true }
+            guard row["must_fail"] as? Bool != true, let expected = row["expected"] else { return true }
+            return try text(got) != text(expected)
+        }
+        #expect(wrong.compactMap { $0["id"] as? String } == [])
     }
 
     @Test(.enabled(if: CorpusFiles.has("ratelimit/header_examples.jsonl"), "the shared corpora are not there"))

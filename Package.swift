@@ -7,8 +7,8 @@ import PackageDescription
 let settings: [SwiftSetting] = [.enableUpcomingFeature("InternalImportsByDefault"), .enableUpcomingFeature("ExistentialAny")]
 
 func product(_ name: String, _ package: String) -> Target.Dependency { .product(name: name, package: package) }
-func room(_ name: String, _ folder: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, path: "Runtime/\(folder)", swiftSettings: settings)
+func room(_ name: String, _ folder: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Runtime/\(folder)", exclude: exclude, swiftSettings: settings)
 }
 func tests(_ folder: String, _ dependencies: [Target.Dependency]) -> Target {
     .testTarget(name: "\(folder)Tests", dependencies: dependencies, path: "Tests/\(folder)", swiftSettings: settings)
@@ -48,7 +48,7 @@ let package = Package(
         room("SwiftletHTTP", "HTTP"),
         room("SwiftletNet", "Net"),
         room("SwiftletCrypto", "Crypto", ["COpenSSL"]),
-        room("SwiftletSanitize", "Sanitize", ["SwiftletNet", "CIDN2"]),
+        room("SwiftletSanitize", "Sanitize", ["SwiftletNet", "CIDN2"], exclude: ["README.md"]),
 
         // What a function author imports.
         room(
@@ -71,7 +71,8 @@ let package = Package(
             "SwiftletHost", "Host",
             [
                 "Swiftlet", "SwiftletJSON", "SwiftletHTTP", "SwiftletNet", "SwiftletCrypto", "SwiftletRateLimit",
-                "SwiftletSecrets", "SwiftletAuth", "SwiftletEgress", "SwiftletTelemetry", "SwiftletServer", httpTypes, logging,
+                "SwiftletSanitize", "SwiftletSecrets", "SwiftletAuth", "SwiftletEgress", "SwiftletTelemetry", "SwiftletServer",
+                httpTypes, logging,
                 metrics,
                 lifecycle, product("UnixSignals", "swift-service-lifecycle"), nioCore, nioPosix,
             ]),
@@ -96,7 +97,8 @@ let package = Package(
 
         // The functions, and the executable that brings both sides together.
         .target(
-            name: "Functions", dependencies: ["Swiftlet", "SwiftletJSON", httpTypes], path: "Functions", exclude: ["Main"],
+            name: "Functions", dependencies: ["Swiftlet", "SwiftletJSON", "SwiftletSanitize", httpTypes], path: "Functions",
+            exclude: ["Main"],
             swiftSettings: settings),
         .executableTarget(
             name: "swiftlet", dependencies: ["Functions", "SwiftletCommand"], path: "Functions/Main", swiftSettings: settings),
@@ -159,26 +161,25 @@ let package = Package(
 
 // Fuzz targets need a fuzzing build (Tests/Fuzz/run makes one), benchmarks a release build: neither is part of a plain build.
 if Context.environment["SWIFTLET_FUZZ"] == "1" {
-    package.targets += [
-        .executableTarget(
-            name: "fuzz-json", dependencies: ["SwiftletJSON"], path: "Tests/Fuzz/JSON", exclude: ["seeds.py"],
-            swiftSettings: settings),
-        .executableTarget(
-            name: "fuzz-http", dependencies: ["SwiftletHTTP"], path: "Tests/Fuzz/HTTP", exclude: ["make-seeds.py"],
-            swiftSettings: settings),
-        .executableTarget(
-            name: "fuzz-frames", dependencies: ["SwiftletWorkers", "Swiftlet", nioCore], path: "Tests/Fuzz/Frames",
-            exclude: ["seeds.py"],
-            swiftSettings: settings),
-        .executableTarget(
-            name: "fuzz-jwt", dependencies: ["SwiftletAuth", "SwiftletCrypto", "SwiftletJSON"], path: "Tests/Fuzz/JWT",
-            exclude: ["seeds.py"],
-            swiftSettings: settings),
-    ]
-}
-if Context.environment["SWIFTLET_BENCH"] == "1" {
+    let folders = ["Email", "FileName", "Frames", "HTMLText", "HTTP", "JSON", "JWT", "Malicious", "Sensitive", "Text", "URL"]
     package.targets.append(
         .executableTarget(
-            name: "bench-json", dependencies: ["SwiftletJSON"], path: "Tests/Benchmarks/JSON", exclude: ["orjson_peer.py"],
-            swiftSettings: settings))
+            name: "fuzz",
+            dependencies: [
+                "Swiftlet", "SwiftletJSON", "SwiftletHTTP", "SwiftletNet", "SwiftletSanitize", "SwiftletWorkers", "SwiftletAuth",
+                "SwiftletCrypto", nioCore,
+            ], path: "Tests/Fuzz", exclude: ["run"] + folders.map { "\($0)/seeds.py" }, swiftSettings: settings))
+}
+if Context.environment["SWIFTLET_BENCH"] == "1" {
+    func benchmark(_ name: String, _ folder: String, _ dependency: Target.Dependency, exclude: [String] = []) {
+        package.targets.append(
+            .executableTarget(
+                name: name, dependencies: [dependency], path: "Tests/Benchmarks/\(folder)", exclude: exclude,
+                swiftSettings: settings))
+    }
+    benchmark("bench-json", "JSON", "SwiftletJSON", exclude: ["orjson_peer.py"])
+    benchmark("bench-html", "HTML", "SwiftletSanitize", exclude: ["html_peer.py", "html_rows.py", "ratios.py"])
+    benchmark("bench-malicious", "Malicious", "SwiftletSanitize")
+    benchmark("bench-sensitive", "Sensitive", "SwiftletSanitize", exclude: ["detect_secrets_peer.py", "lines.py"])
+    benchmark("bench-checks", "Checks", "SwiftletSanitize")
 }

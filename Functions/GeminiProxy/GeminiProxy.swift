@@ -1,5 +1,6 @@
 import HTTPTypes
 import Swiftlet
+import SwiftletSanitize
 
 /// Sends a signed-in caller's prompt to Gemini and returns the answer, so that the API key stays with the host.
 ///
@@ -11,7 +12,10 @@ struct GeminiProxy: EdgeFunction {
     static let policy = Policy(
         methods: [.post],
         rateLimit: .perCaller(20, every: .minutes(1)),
-        body: .json(upTo: .kib(256)),
+        // People ask about attacks, so those are only told; a card number or a key in a prompt goes no further.
+        body: .json(
+            upTo: .kib(256), sanitize: .text(["prompt"]), reject: .nul(["prompt"]), redact: .sensitive(["prompt"]),
+            report: .malicious(["prompt"], in: .prompt)),
         deadline: .seconds(60),
         secrets: [.geminiAPIKey],
         egress: ["generativelanguage.googleapis.com"],
@@ -21,7 +25,7 @@ struct GeminiProxy: EdgeFunction {
     func handle(_ request: Request<Prompt>, from user: User, in context: Context) async throws -> Response {
         guard request.subpath.isEmpty || request.subpath == "/" else {
             throw HTTPError(
-                404, .notFound, "gemini-proxy has no path '\(Prompt.printable(request.subpath))'; POST to /gemini-proxy itself")
+                404, .notFound, "gemini-proxy has no path '\(sanitizeText(request.subpath))'; POST to /gemini-proxy itself")
         }
         let prompt = try request.body.checked()
         let call = try Call(prompt, context: context)

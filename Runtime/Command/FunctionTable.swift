@@ -79,7 +79,7 @@ struct FunctionTable {
 
     private static func body(_ rule: BodyRule) -> String {
         switch rule {
-        case .json(let limit, _): "json \(size(limit))"
+        case .json(let limit, _, _, _, _, _): "json \(size(limit))"
         case .bytes(let limit): "bytes \(size(limit))"
         case .stream(let limit): "stream \(size(limit))"
         case .none: "none"

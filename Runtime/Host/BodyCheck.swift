@@ -1,23 +1,48 @@
 import Swiftlet
 import SwiftletHTTP
+import SwiftletJSON
+
+/// How a body is read: a policy's rule without what only some need.
+enum BodyForm: Hashable {
+    case json(limit: Int, JSONLimits)
+    case bytes(limit: Int)
+    case stream(limit: Int)
+    case none
+
+    init(_ rule: BodyRule) {
+        switch rule {
+        case .json(let limit, let limits, _, _, _, _): self = .json(limit: limit.bytes, limits)
+        case .bytes(let limit): self = .bytes(limit: limit.bytes)
+        case .stream(let limit): self = .stream(limit: limit.bytes)
+        case .none: self = .none
+        }
+    }
+
+    var limit: Int {
+        switch self {
+        case .json(let limit, _), .bytes(let limit), .stream(let limit): limit
+        case .none: 0
+        }
+    }
+}
 
 /// What a head says about the body behind it, judged before a byte of that body is read.
 enum BodyCheck {
     /// Refuses a body that is too long by its own account (413), of a media type the function does not take, or encoded (415).
-    static func admit(_ head: RequestHead, rule: BodyRule) throws(HTTPError) {
+    static func admit(_ head: RequestHead, form: BodyForm) throws(HTTPError) {
         let length: Int?
         switch head.framing {
         case .none: length = 0
         case .length(let declared): length = declared
         case .chunked: length = nil
         }
-        if let length, length > rule.limit {
+        if let length, length > form.limit {
             throw HTTPError(
                 413, .payloadTooLarge,
-                rule == .none
-                    ? "This function takes no body" : "The body is larger than the \(rule.limit) bytes this function takes")
+                form == .none
+                    ? "This function takes no body" : "The body is larger than the \(form.limit) bytes this function takes")
         }
-        guard case .json = rule, length != 0 else { return }
+        guard case .json = form, length != 0 else { return }
         if let encoding = head.fields.string("content-encoding"), encoding.lowercased() != "identity" {
             throw HTTPError(415, .unsupportedMediaType, "This function takes bodies without a content-encoding only")
         }

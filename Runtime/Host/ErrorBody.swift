@@ -23,9 +23,17 @@ enum ErrorBody {
         member("request_id", requestID.text)
         if !error.problems.isEmpty {
             bytes.append(contentsOf: ",\"problems\":".utf8)
-            JSON.array(error.problems.map { ["field": .string($0.field), "message": .string($0.message)] }).write(into: &bytes)
+            JSON.array(error.problems.map(ErrorBody.json)).write(into: &bytes)
         }
         bytes.append(UInt8(ascii: "}"))
         return bytes
+    }
+
+    private static func json(_ problem: HTTPError.Problem) -> JSON {
+        var json: JSON = ["field": .string(problem.field)]
+        if let rule = problem.rule { json["rule"] = .string(rule) }
+        if let code = problem.code { json["code"] = .string(code) }
+        json["message"] = .string(problem.message)
+        return json
     }
 }

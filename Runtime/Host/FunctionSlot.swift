@@ -10,7 +10,8 @@ package final class FunctionSlot: Sendable {
     package let policy: Policy
     package let requirement: CallerRequirement
     // Parts of the policy that every request asks for, beside it so that nothing large is copied.
-    let body: BodyRule
+    let body: BodyForm
+    let screen: BodyScreen?
     let keys: KeyRule
     let speaksHostCORS: Bool
     package let invoker: any Invoker
@@ -37,7 +38,8 @@ package final class FunctionSlot: Sendable {
         name = registration.name
         policy = registration.policy
         requirement = registration.requirement
-        body = policy.body
+        body = BodyForm(policy.body)
+        screen = BodyScreen(policy.body.screening)
         keys = policy.keys
         speaksHostCORS = policy.cors == .host
         self.invoker = invoker

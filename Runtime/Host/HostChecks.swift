@@ -43,6 +43,11 @@ enum HostChecks {
                     "function '\(function.name)'",
                     "has limits that cannot hold: all positive, soft ones below hard ones, at least 16 MiB of memory")
             }
+            for field in function.policy.body.screening?.fields ?? [] where !field.isValid {
+                throw ConfigurationProblem(
+                    "function '\(function.name)'",
+                    "names the field '\(field)' in its body rules, which is no path such as 'content', 'messages[].text' or '**'")
+            }
             guard !function.policy.methods.isEmpty else {
                 throw ConfigurationProblem("function '\(function.name)'", "answers no method; give it one in `methods:`")
             }

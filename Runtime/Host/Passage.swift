@@ -1,7 +1,9 @@
 import HTTPTypes
 import NIOCore
+import NIOPosix
 import Swiftlet
 import SwiftletHTTP
+import SwiftletJSON
 import SwiftletServer
 import SwiftletTelemetry
 import Synchronization
@@ -85,19 +87,20 @@ final class Passage: InvocationReply, @unchecked Sendable {
     // MARK: Steps 8–10
 
     /// Reads the body as the policy wants it, then goes on; refuses what cannot be read.
-    func readBody(then proceed: @escaping (Passage, FunctionBody) -> Void) {
-        let rule = slot.body
-        if case .stream(let limit) = rule {
-            return proceed(self, .stream(BodyStream(ExchangeBody(exchange, limit: limit.bytes))))
-        }
-        guard case .json(let limit, let limits) = rule else {
-            return exchange.collectBody(upTo: rule.limit) { result in
-                guard let body = self.received(result) else { return }
-                proceed(self, .whole(Bytes(buffer: body)))
+    func readBody(then proceed: @escaping @Sendable (Passage, FunctionBody) -> Void) {
+        switch slot.body {
+        case .stream(let limit): proceed(self, .stream(BodyStream(ExchangeBody(exchange, limit: limit))))
+        case .json(let limit, let limits): readJSON(limit: limit, limits, then: proceed)
+        case .bytes, .none:
+            exchange.collectBody(upTo: slot.body.limit) { result in
+                if let body = self.received(result) { proceed(self, .whole(Bytes(buffer: body))) }
             }
         }
+    }
+
+    private func readJSON(limit: Int, _ limits: JSONLimits, then proceed: @escaping @Sendable (Passage, FunctionBody) -> Void) {
         let intake = exchange.isBodyComplete ? nil : BodyIntake(limits: limits)
-        exchange.collectBody(upTo: limit.bytes, judgedBy: intake) { result in
+        exchange.collectBody(upTo: limit, judgedBy: intake) { result in
             if let error = intake?.error { return self.refuse(HTTPError(invalidJSON: error)) }
             guard let body = self.received(result) else { return }
             do throws(HTTPError) {
@@ -105,8 +108,32 @@ final class Passage: InvocationReply, @unchecked Sendable {
             } catch {
                 return self.refuse(error)
             }
-            proceed(self, .whole(Bytes(buffer: body)))
+            guard let screen = self.slot.screen else { return proceed(self, .whole(Bytes(buffer: body))) }
+            self.apply(screen, to: body, then: proceed)
         }
+    }
+
+    /// A large body is screened on another thread, so that the requests of this loop do not wait for it.
+    private func apply(
+        _ screen: BodyScreen, to body: ByteBuffer, then proceed: @escaping @Sendable (Passage, FunctionBody) -> Void
+    ) {
+        guard body.readableBytes > 16 * 1024 else { return screened(screen.apply(to: body), then: proceed) }
+        exchange.onClientGone = { self.closeRecord(clientGone: true) }
+        NIOThreadPool.singleton.runIfActive(eventLoop: exchange.eventLoop) { screen.apply(to: body) }
+            .whenComplete { result in
+                guard self.phase == .open else { return }
+                self.exchange.onClientGone = nil
+                switch result {
+                case .success(let outcome): self.screened(outcome, then: proceed)
+                case .failure: self.refuse(.overloaded)
+                }
+            }
+    }
+
+    private func screened(_ outcome: BodyScreen.Outcome, then proceed: @escaping @Sendable (Passage, FunctionBody) -> Void) {
+        if !outcome.findings.isEmpty { host.logFindings(self, outcome.findings) }
+        if let refusal = outcome.refusal { return refuse(refusal) }
+        proceed(self, .whole(Bytes(buffer: outcome.body)))
     }
 
     /// The body, or `nil` when it could not be read and that has been said.

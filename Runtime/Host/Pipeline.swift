@@ -24,7 +24,7 @@ extension Host: ExchangeHandler {
         do throws(HTTPError) {
             try admitCaller(passage, limiterKey)  //                                      7  one bucket per function and caller
             try passage.slot.checkBoot()
-            try BodyCheck.admit(passage.exchange.head, rule: passage.slot.body)  // 8  before a byte of it is read
+            try BodyCheck.admit(passage.exchange.head, form: passage.slot.body)  // 8  before a byte of it is read
         } catch {
             return passage.refuse(error)
         }

@@ -62,6 +62,33 @@ extension Host {
             ])
     }
 
+    /// What was found in a body: names of rules and classes, never a value or a name from it.
+    func logFindings(_ passage: Passage, _ findings: Set<BodyScreen.Finding>) {
+        let logger = logger("findings", of: passage.enteredSlot?.name)
+        for finding in findings {
+            var metadata: Logger.Metadata = [
+                "request_id": "\(passage.requestID.text)", "function": "\(passage.enteredSlot?.name.text ?? "")",
+            ]
+            let event: Logger.Message
+            switch finding {
+            case .suspicious(let reason, let score):
+                event = "input.suspicious"
+                metadata["class"] = "\(reason)"
+                metadata["score"] = "\(score)"
+            case .sensitive(let types, let count):
+                event = "input.sensitive"
+                metadata["types"] = "\(types.joined(separator: ","))"
+                metadata["count"] = "\(count)"
+            case .rejected(let rule, let code):
+                event = "input.rejected"
+                metadata["validator"] = "\(rule)"
+                metadata["rule"] = "\(code)"
+            }
+            metrics.securityEvent("\(event)")
+            logger.info(event, metadata: metadata)
+        }
+    }
+
     func logCut(_ passage: Passage, _ error: HTTPError) {
         logger("causes", of: passage.enteredSlot?.name).warning(
             "a begun answer was cut",

@@ -33,12 +33,15 @@ package enum URLBlockReason: String, Hashable, Sendable, CaseIterable {
 }
 
 package enum URLJudgement {
-    /// Judges a URL that came from outside. At most `maxLength` Unicode scalars.
-    package static func judge(_ text: String, maxLength: Int = 2_048) -> URLVerdict {
+    /// Judges a URL that came from outside. At most `maxLength` Unicode scalars. International names are refused unless a
+    /// conversion is passed.
+    package static func judge(
+        _ text: String, maxLength: Int = 2_048, converting: WebURL.NameConversion? = nil
+    ) -> URLVerdict {
         // Four bytes at most for a scalar: bounds the count below.
         guard text.utf8.count <= maxLength * 4, text.unicodeScalars.count <= maxLength else { return .block(.tooLong) }
         do throws(WebURL.Failure) {
-            return judge(try WebURL.parse(text, maxBytes: maxLength * 4))
+            return judge(try WebURL.parse(text, maxBytes: maxLength * 4, converting: converting))
         } catch {
             return .block(URLBlockReason(error))
         }

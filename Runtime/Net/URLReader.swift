@@ -1,9 +1,11 @@
 /// One pass over the bytes of a URL. Only `WebURL.parse` uses it.
 struct URLReader {
     private let bytes: [UInt8]
+    private let converting: WebURL.NameConversion?
 
-    init(bytes: [UInt8]) {
+    init(bytes: [UInt8], converting: WebURL.NameConversion? = nil) {
         self.bytes = bytes
+        self.converting = converting
     }
 
     private struct Authority {
@@ -149,9 +151,18 @@ struct URLReader {
         }
         let port = try readPort(text[hostEnd...], scheme: scheme)
         let hostText = text[text.startIndex..<hostEnd]
-        var host = special ? try URLHost.readSpecial(hostText) : try URLHost.readOpaque(hostText)
+        var host = special ? try readSpecialHost(hostText) : try URLHost.readOpaque(hostText)
         if scheme == "file", host == .name("localhost") { host = .none }
         return (Authority(host: host, port: port), path)
+    }
+
+    private func readSpecialHost(_ text: ArraySlice<UInt8>) throws(WebURL.Failure) -> WebURL.Host {
+        guard let converting, text.contains(where: { $0 >= 0x80 }) else { return try URLHost.readSpecial(text) }
+        // No name in ASCII is longer than 253 bytes; four to one is more than any script needs.
+        guard text.count <= 1_024, let name = converting(String(decoding: text, as: UTF8.self)) else { throw .badHost }
+        let bytes = Array(name.utf8)
+        guard bytes.first != UInt8(ascii: "[") else { throw .badHost }
+        return try URLHost.readSpecial(bytes[...])
     }
 
     private func readPort(_ text: ArraySlice<UInt8>, scheme: String) throws(WebURL.Failure) -> UInt16? {

@@ -2,7 +2,8 @@
 ///
 /// Whatever it accepts has the scheme, host and port that the WHATWG URL standard finds in the same text. It accepts
 /// less: user information, backslashes, control characters, blanks, percent signs or non-ASCII letters in the host, IPv4
-/// in any form but four plain decimal parts, and zone identifiers are refused. Missing or extra slashes after a scheme of
+/// in any form but four plain decimal parts, and zone identifiers are refused. Non-ASCII letters in the host are read only
+/// by callers who pass a conversion to ASCII; what comes out of it is judged like any host. Missing or extra slashes after a scheme of
 /// the web are repaired as the standard says: `http:/a` is `http://a/`.
 package struct WebURL: Hashable, Sendable, CustomStringConvertible {
     package enum Host: Hashable, Sendable {
@@ -38,13 +39,18 @@ package struct WebURL: Hashable, Sendable, CustomStringConvertible {
     /// Such a URL cannot be the base of a relative one.
     package let hasOpaquePath: Bool
 
-    /// Reads a text, relative to `base` when it is not absolute by itself.
+    /// Turns a host name with non-ASCII letters into its ASCII form, or answers nil when it is not one.
+    package typealias NameConversion = @Sendable (String) -> String?
+
+    /// Reads a text, relative to `base` when it is not absolute by itself. `converting` is asked about hosts with non-ASCII
+    /// letters, in the schemes of the web only; without it they are refused.
     package static func parse(
-        _ text: some StringProtocol, relativeTo base: WebURL? = nil, maxBytes: Int = 8_192
+        _ text: some StringProtocol, relativeTo base: WebURL? = nil, maxBytes: Int = 8_192,
+        converting: NameConversion? = nil
     ) throws(Failure) -> WebURL {
         let bytes = Array(text.utf8)
         guard bytes.count <= maxBytes else { throw .tooLong }
-        var reader = URLReader(bytes: bytes)
+        var reader = URLReader(bytes: bytes, converting: converting)
         return try reader.read(relativeTo: base)
     }
 

@@ -62,6 +62,18 @@ package final class JSONLimitsReference: Sendable {
     }
 }
 
+extension JSONError.Code {
+    /// As a code in an answer: words with underscores.
+    fileprivate var word: String {
+        switch self {
+        case .missing: "missing"
+        case .wrongType: "wrong_type"
+        case .outOfRange: "out_of_range"
+        default: "other"
+        }
+    }
+}
+
 extension HTTPError {
     package init(invalidJSON error: any Error) {
         guard let error = error as? JSONError else {
@@ -71,7 +83,7 @@ extension HTTPError {
         if let field = error.path {
             self.init(
                 422, .invalidInput, "The JSON in the body has not the shape this function takes: \(error.message)",
-                problems: [Problem(field: field, message: error.message)])
+                problems: [Problem(field: field, message: error.message, rule: "type", code: error.code.word)])
         } else {
             self.init(400, .invalidJSON, "The body is not valid JSON: \(error.message) at byte \(error.offset)")
         }

@@ -27,9 +27,15 @@ public struct HTTPError: Error, Sendable, CustomStringConvertible {
     public struct Problem: Sendable, Hashable {
         public let field: String
         public let message: String
-        public init(field: String, message: String) {
+        /// Which check it is that refused the field: `type`, `text`, `email`, `malicious`, …
+        public let rule: String?
+        /// What that check found: a stable word, such as `too_long`.
+        public let code: String?
+        public init(field: String, message: String, rule: String? = nil, code: String? = nil) {
             self.field = field
             self.message = message
+            self.rule = rule
+            self.code = code
         }
     }
 

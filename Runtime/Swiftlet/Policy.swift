@@ -125,8 +125,11 @@ public enum RateLimitRule: Sendable, Hashable {
 /// What a function's request body may be. Refusals: 411 never, 413 over the limit, 415 wrong media type, 400 malformed.
 public enum BodyRule: Sendable, Hashable {
     /// `application/json` (or `+json`), complete and well-formed before the function is entered. `limits` are checked while it arrives, so
-    /// that a body which breaks one is refused at the byte that does.
-    case json(upTo: ByteCount, limits: JSONLimits = .standard)
+    /// that a body which breaks one is refused at the byte that does. Then its strings are judged and cleaned as the rules say: `reject`
+    /// refuses with 422, `sanitize` cleans or refuses, `redact` takes out, `report` writes to the log only.
+    case json(
+        upTo: ByteCount, limits: JSONLimits = .standard, sanitize: FieldRules = [], reject: ContentRules = [],
+        redact: RedactionRules = [], report: ContentRules = [])
     /// Any bytes and any media type, complete before the function is entered. An empty body is fine.
     case bytes(upTo: ByteCount)
     /// Any bytes, handed over as they arrive, with backpressure; counted and cut at the limit.
@@ -137,14 +140,20 @@ public enum BodyRule: Sendable, Hashable {
     /// The limit in bytes.
     public var limit: Int {
         switch self {
-        case .json(let limit, _), .bytes(let limit), .stream(let limit): limit.bytes
+        case .json(let limit, _, _, _, _, _), .bytes(let limit), .stream(let limit): limit.bytes
         case .none: 0
         }
     }
 
     /// What JSON in it may hold, when that is not the standard.
     package var jsonLimits: JSONLimitsReference? {
-        if case .json(_, let limits) = self { JSONLimitsReference(limits) } else { nil }
+        if case .json(_, let limits, _, _, _, _) = self { JSONLimitsReference(limits) } else { nil }
+    }
+
+    /// What is to be done with its strings.
+    package var screening: BodyScreening? {
+        guard case .json(_, _, let sanitize, let reject, let redact, let report) = self else { return nil }
+        return BodyScreening(sanitize: sanitize, reject: reject, redact: redact, report: report)
     }
 }
 

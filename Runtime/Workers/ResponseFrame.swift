@@ -57,6 +57,8 @@ package enum ResponseFrame {
         for problem in error.problems.prefix(100) {
             buffer.put(ResponseFrame.clipped(problem.field, 256))
             buffer.put(ResponseFrame.clipped(problem.message, 256))
+            buffer.put(problem.rule.map { ResponseFrame.clipped($0, 64) })
+            buffer.put(problem.code.map { ResponseFrame.clipped($0, 64) })
         }
     }
 
@@ -71,7 +73,10 @@ package enum ResponseFrame {
             error.fields.append(HTTPError.Field(try payload.takeText(), try payload.takeText()))
         }
         for _ in 0..<(try payload.take16()) {
-            error.problems.append(HTTPError.Problem(field: try payload.takeText(), message: try payload.takeText()))
+            error.problems.append(
+                HTTPError.Problem(
+                    field: try payload.takeText(), message: try payload.takeText(), rule: try payload.takeOptionalText(),
+                    code: try payload.takeOptionalText()))
         }
         try payload.checkEnd()
         return error

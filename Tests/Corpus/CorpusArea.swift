@@ -7,14 +7,23 @@ import SwiftletNet
 package enum CorpusArea: String, CaseIterable, Sendable {
     case jwt, json, proxy, cors, ratelimit, ssrf, url
     case structuredFields = "structured-fields"
+    case xss, html, email, files, paths, injection, secrets, benign
 
     /// `["got": …]`, with further members where one word does not say it all.
     package func judge(_ row: [String: Any]) -> [String: Any] {
         switch self {
         case .jwt: ["got": CorpusArea.value(row).map { judgeJWT(row: $0) } ?? "reject"]
         case .json: ["got": CorpusArea.input(row).map { (try? JSON.parse($0)) != nil ? "accept" : "reject" } ?? "reject"]
-        case .ssrf: ["got": judgeSSRF(row)]
-        case .url: ["got": CorpusArea.orNull(judgeURL(row))]
+        case .ssrf: row["dns"] == nil ? judgeURLCheck(row) : ["got": judgeSSRF(row)]
+        case .url: judgeURLCheck(row).mapValues(CorpusArea.orNull)
+        case .xss: judgeXSS(row)
+        case .html: judgeHTML(row)
+        case .email: judgeEmail(row)
+        case .files: judgeFile(row)
+        case .paths: judgePath(row).mapValues(CorpusArea.orNull)
+        case .injection: judgeInjection(row)
+        case .secrets: judgeSecrets(row)
+        case .benign: judgeInjection(row).merging(judgeSecrets(row)) { $1 }.merging(judgeBenign(row)) { $1 }
         case .ratelimit: ["got": judgeRateLimit(row)]
         case .cors: ["got": judgeCORS(row)]
         case .structuredFields: ["got": judgeStructuredField(row)]

@@ -17,6 +17,8 @@ import SwiftletJSON
     Typed.self
     Narrow.self
     Wide.self
+    Screened.self
+    Guarded.self
     Optional.self
     Upload.self
     Background.self
@@ -62,6 +64,31 @@ struct Wide: EdgeFunction {
         methods: [.post], rateLimit: .none,
         body: .json(upTo: .mib(1), limits: JSONLimits(depth: 200, digits: 500, duplicateNames: .lastWins)))
     func handle(_ request: Request<JSON>, from _: Anyone, in context: Context) async throws -> JSON { request.body }
+}
+
+/// Has a rule of every kind for its body; answers with what is left of it.
+struct Screened: EdgeFunction {
+    static let name: FunctionName = "screened"
+    static let policy = Policy(
+        methods: [.post], rateLimit: .none,
+        body: .json(
+            upTo: .kib(256),
+            sanitize: [
+                .text(["content"]), .html(["bio"]), .url(["link"]), .email(["contact.email"]), .message(["messages[].text"]),
+                .fileName(["name"]),
+            ],
+            reject: .malicious(["comment"], in: .field), redact: .sensitive(["content", "messages[].text"]),
+            report: .sensitive(["comment"])))
+    func handle(_ request: Request<Bytes>, from _: Anyone, in context: Context) async throws -> Response {
+        .bytes(request.body.array, mediaType: "application/json")
+    }
+}
+
+/// Refuses what looks like an attack or a secret, wherever it stands.
+struct Guarded: EdgeFunction {
+    static let name: FunctionName = "guarded"
+    static let policy = Policy(methods: [.post], rateLimit: .none, body: .json(upTo: .mib(1), reject: [.malicious, .sensitive]))
+    func handle(_ request: Request<JSON>, from _: Anyone, in context: Context) async throws -> JSON { ["ok": true] }
 }
 
 /// `/health` for raw HTTP rows: 200 to GET and POST, the body is read and forgotten.

@@ -2,6 +2,7 @@ import Fixtures
 import HTTPTypes
 import Swiftlet
 import SwiftletHost
+import SwiftletJSON
 import SwiftletServer
 import SwiftletTelemetry
 import SwiftletTesting
@@ -202,6 +203,16 @@ import Testing
                 $0.strict = true
                 $0.secrets.environment["NEEDED_SECRET"] = "x"
             } == nil)
+    }
+
+    @Test func `a body rule for a field that is none keeps the host from starting`() async throws {
+        struct Misnamed: EdgeFunction {
+            static let name: FunctionName = "misnamed"
+            static let policy = Policy(body: .json(upTo: .kib(1), sanitize: .text(["content", "a..b"])))
+            func handle(_ request: Request<JSON>, from _: Anyone, in context: Context) async throws -> JSON { [:] }
+        }
+        let problem = await problem([Registration(Misnamed.self)])
+        #expect(problem?.contains("'a..b'") == true)
     }
 
     @Test func `a taken port is a problem that names the setting`() async throws {

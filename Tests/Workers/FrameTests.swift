@@ -318,7 +318,7 @@ struct Dice: RandomNumberGenerator {
 
     @Test func `another version of the hop is not spoken`() {
         var payload = bytes { ReadyFrame(active: [], missing: []).write(to: &$0) }
-        payload.setInteger(UInt32(2), at: 0, endianness: .little)
+        payload.setInteger(Frame.version + 1, at: 0, endianness: .little)
         #expect(throws: FrameProblem.version) { try ReadyFrame(payload) }
     }
 }

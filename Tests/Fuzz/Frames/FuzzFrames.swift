@@ -6,8 +6,7 @@ import SwiftletWorkers
 //
 // The first byte of the input chooses what is tested, the second how it is cut into pieces.
 
-@_cdecl("LLVMFuzzerTestOneInput")
-public func fuzzFrames(_ data: UnsafePointer<UInt8>, _ size: Int) -> Int32 {
+func fuzzFrames(_ data: UnsafePointer<UInt8>, _ size: Int) -> Int32 {
     guard size >= 2 else { return 0 }
     let input = ByteBuffer(bytes: UnsafeBufferPointer(start: data + 2, count: size - 2))
     switch data[0] % 10 {

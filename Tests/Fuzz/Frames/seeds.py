@@ -16,10 +16,10 @@ def frame(kind, payload, stream=1, flags=0):
 
 
 head = struct.pack("<HBH", 200, 1, 1) + text(b"x-a") + text(b"b")
-failure = struct.pack("<H", 422) + text(b"INVALID_INPUT") + text(b"no") + b"\1" + text(b"why") + struct.pack("<H", 1) + text(b"a") + text(b"b") + struct.pack("<H", 1) + text(b"f") + text(b"m")
+failure = struct.pack("<H", 422) + text(b"INVALID_INPUT") + text(b"no") + b"\1" + text(b"why") + struct.pack("<H", 1) + text(b"a") + text(b"b") + struct.pack("<H", 1) + text(b"f") + text(b"m") + b"\1" + text(b"type") + b"\0"
 rate = b"\1" + text(b"key") + struct.pack("<qq", 5, 10**9)
 log = b"\2" + text(b"hello") + struct.pack("<H", 1) + text(b"a") + text(b"b")
-ready = struct.pack("<I", 1) + struct.pack("<H", 1) + text(b"files") + struct.pack("<H", 0)
+ready = struct.pack("<I", 2) + struct.pack("<H", 1) + text(b"files") + struct.pack("<H", 0)
 request = (struct.pack("<Q", 9) + b"\0" + struct.pack("<QQ", 1, 2) + b"\2" + text(b"/f") + b"\1" + text(b"a=1") + b"\4" + struct.pack("<QQ", 0, 1)
            + b"\1" + b"\1" + text(b"host") + struct.pack("<H", 1) + struct.pack("<HI", 1, 1) + b"ab" + b"\1\1" + text(b"u1") + text(b"authenticated")
            + b"\0" + text(b"{}") + b"\0" + b"body")

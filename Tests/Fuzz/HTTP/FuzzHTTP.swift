@@ -9,8 +9,7 @@ import SwiftletHTTP
 //
 // The first byte of the input chooses what is tested, the second how it is cut into pieces.
 
-@_cdecl("LLVMFuzzerTestOneInput")
-public func fuzzHTTP(_ data: UnsafePointer<UInt8>, _ size: Int) -> Int32 {
+func fuzzHTTP(_ data: UnsafePointer<UInt8>, _ size: Int) -> Int32 {
     guard size >= 2 else { return 0 }
     let input = [UInt8](UnsafeBufferPointer(start: data + 2, count: size - 2))
     let cuts = Cuts(seed: data[1])
@@ -28,7 +27,7 @@ private let limits = HTTPLimits(
 )
 
 /// Lengths of pieces, always the same for a seed.
-struct Cuts: Sequence, IteratorProtocol {
+private struct Cuts: Sequence, IteratorProtocol {
     private var state: UInt32
     private let isByteByByte: Bool
 
@@ -45,7 +44,7 @@ struct Cuts: Sequence, IteratorProtocol {
 }
 
 /// What a connection made of its bytes.
-enum Event: Equatable {
+private enum Event: Equatable {
     case head(String)
     case body([UInt8])
     case refused(Int, HTTPRefusal.Kind, Int)

@@ -9,8 +9,7 @@ import SwiftletJSON
 //
 // The first byte of the input picks what the rest is.
 
-@_cdecl("LLVMFuzzerTestOneInput")
-public func fuzzJWT(_ start: UnsafePointer<UInt8>, _ count: Int) -> Int32 {
+func fuzzJWT(_ start: UnsafePointer<UInt8>, _ count: Int) -> Int32 {
     guard count > 0 else { return 0 }
     let rest = UnsafeRawBufferPointer(start: start + 1, count: count - 1)
     switch start[0] & 3 {
@@ -22,7 +21,7 @@ public func fuzzJWT(_ start: UnsafePointer<UInt8>, _ count: Int) -> Int32 {
     return 0
 }
 
-struct Fuzz {
+private struct Fuzz {
     static let shared = Fuzz()
 
     private let secretBytes = Array("fuzzing-secret-0123456789-abcdefghijklmnop".utf8)

@@ -1,10 +1,10 @@
-"""Writes one seed file for each row of the shared corpora: make-seeds.py CORPORA FOLDER"""
+"""Writes one seed file for each row of the shared corpora: seeds.py FOLDER SHARED"""
 import base64
 import json
 import pathlib
 import sys
 
-corpora, folder = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+folder, corpora = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]) / "corpora"
 folder.mkdir(parents=True, exist_ok=True)
 count = 0
 

@@ -41,6 +41,7 @@ struct FunctionTable {
                     "methods": .array(function.policy.methods.map { .string($0.rawValue) }),
                     "rateLimit": .string(FunctionTable.limit(function.policy.rateLimit)),
                     "bodyLimitBytes": .init(function.policy.body.limit),
+                    "bodyRules": .array(FunctionTable.rules(function.policy.body).map { .string($0) }),
                     "deadlineSeconds": .init(Int(function.policy.deadline.components.seconds)),
                     "workers": .init(function.policy.workers),
                     "secrets": .array(function.policy.secrets.map { .string($0.text) }),
@@ -79,11 +80,21 @@ struct FunctionTable {
 
     private static func body(_ rule: BodyRule) -> String {
         switch rule {
-        case .json(let limit, _, _, _, _, _): "json \(size(limit))"
+        case .json(let limit, _, _, _, _, _): (["json \(size(limit))"] + rules(rule)).joined(separator: "+")
         case .bytes(let limit): "bytes \(size(limit))"
         case .stream(let limit): "stream \(size(limit))"
         case .none: "none"
         }
+    }
+
+    /// What is done with the strings of a body.
+    private static func rules(_ rule: BodyRule) -> [String] {
+        guard let screening = rule.screening else { return [] }
+        let all = [
+            ("sanitize", screening.sanitize.rules.isEmpty), ("reject", screening.reject.rules.isEmpty),
+            ("redact", screening.redact.rules.isEmpty), ("report", screening.report.rules.isEmpty),
+        ]
+        return all.filter { !$0.1 }.map(\.0)
     }
 
     private static func size(_ count: ByteCount) -> String {

@@ -58,36 +58,42 @@ struct BodyScreen: Sendable {
     // MARK: Strings
 
     private func screen(string place: borrowing JSONStrings, _ outcome: inout Outcome) -> String? {
-        var text: String?
-        for rule in screening.reject.rules where rule.field.matches(place) {
-            let current = text ?? place.text
-            text = current
-            guard let found = BodyScreen.detect(rule.detector, current) else { continue }
-            refuse(rule.field.shown(place), rule.detector.name, found.code, "holds \(found.what)", &outcome)
-            if let finding = found.finding { outcome.note(finding) }
-        }
-        for rule in screening.report.rules where rule.field.matches(place) {
-            let current = text ?? place.text
-            text = current
-            if let finding = BodyScreen.detect(rule.detector, current)?.finding { outcome.note(finding) }
-        }
-        let original = text
-        for rule in screening.sanitize.rules where rule.field.matches(place) {
+        let rules = screening.rules(for: place)
+        guard !rules.isEmpty else { return nil }
+        let original = place.text
+        detect(rules, place, original, &outcome)
+        var text = original
+        for rule in rules.sanitize.rules {
             do throws(FieldFault) {
-                text = try BodyScreen.treat(text ?? place.text, rule.treatment)
+                text = try BodyScreen.treat(text, rule.treatment)
             } catch {
                 refuse(rule.field.shown(place), rule.treatment.name, error.code, error.message, &outcome)
                 return nil
             }
         }
-        for rule in screening.redact.rules where rule.field.matches(place) {
-            let redacted = redactSensitiveData(text ?? place.text, types: rule.types)
+        let isCleaned = !text.utf8.elementsEqual(original.utf8)
+        // What came together only when something between was taken out.
+        if isCleaned { detect(rules, place, text, &outcome) }
+        var isRedacted = false
+        for rule in rules.redact.rules {
+            let redacted = redactSensitiveData(text, types: rule.types)
             guard redacted.data.found else { continue }
             outcome.note(BodyScreen.sensitive(redacted.data))
             text = redacted.text
+            isRedacted = true
         }
-        guard let text, !text.utf8.elementsEqual((original ?? place.text).utf8) else { return nil }
-        return text
+        return isCleaned || isRedacted ? text : nil
+    }
+
+    private func detect(_ rules: BodyScreening, _ place: borrowing JSONStrings, _ text: String, _ outcome: inout Outcome) {
+        for rule in rules.reject.rules {
+            guard let found = BodyScreen.detect(rule.detector, text) else { continue }
+            refuse(rule.field.shown(place), rule.detector.name, found.code, "holds \(found.what)", &outcome)
+            if let finding = found.finding { outcome.note(finding) }
+        }
+        for rule in rules.report.rules {
+            if let finding = BodyScreen.detect(rule.detector, text)?.finding { outcome.note(finding) }
+        }
     }
 
     // MARK: Names, and what is no string

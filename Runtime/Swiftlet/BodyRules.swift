@@ -1,3 +1,4 @@
+package import SwiftletJSON
 public import SwiftletSanitize
 
 /// What the host does with the strings of a JSON body before the function sees them: each rule names the fields it is for.
@@ -36,7 +37,7 @@ public struct FieldRules: Sendable, Hashable, ExpressibleByArrayLiteral {
 
     package let rules: [Rule]
 
-    private init(rules: [Rule]) { self.rules = rules }
+    fileprivate init(rules: [Rule]) { self.rules = rules }
     private init(_ fields: [FieldPath], _ treatment: Treatment) {
         rules = fields.map { Rule(field: $0, treatment: treatment) }
     }
@@ -84,6 +85,7 @@ public struct ContentRules: Sendable, Hashable, ExpressibleByArrayLiteral {
 
     package let rules: [Rule]
 
+    fileprivate init(rules: [Rule]) { self.rules = rules }
     private init(_ fields: [FieldPath], _ detector: Detector) { rules = fields.map { Rule(field: $0, detector: detector) } }
 
     public init(arrayLiteral elements: ContentRules...) { rules = elements.flatMap(\.rules) }
@@ -112,6 +114,7 @@ public struct RedactionRules: Sendable, Hashable, ExpressibleByArrayLiteral {
 
     package let rules: [Rule]
 
+    fileprivate init(rules: [Rule]) { self.rules = rules }
     private init(_ fields: [FieldPath], _ types: Set<SensitiveType>) { rules = fields.map { Rule(field: $0, types: types) } }
 
     public init(arrayLiteral elements: RedactionRules...) { rules = elements.flatMap(\.rules) }
@@ -131,6 +134,21 @@ package struct BodyScreening: Sendable, Hashable {
     package let report: ContentRules
 
     package var isEmpty: Bool { sanitize.rules.isEmpty && reject.rules.isEmpty && redact.rules.isEmpty && report.rules.isEmpty }
+
+    /// The rules for the value that is looked at.
+    package func rules(for place: borrowing JSONStrings) -> BodyScreening {
+        var sanitize: [FieldRules.Rule] = []
+        for rule in self.sanitize.rules where rule.field.matches(place) { sanitize.append(rule) }
+        var reject: [ContentRules.Rule] = []
+        for rule in self.reject.rules where rule.field.matches(place) { reject.append(rule) }
+        var redact: [RedactionRules.Rule] = []
+        for rule in self.redact.rules where rule.field.matches(place) { redact.append(rule) }
+        var report: [ContentRules.Rule] = []
+        for rule in self.report.rules where rule.field.matches(place) { report.append(rule) }
+        return BodyScreening(
+            sanitize: FieldRules(rules: sanitize), reject: ContentRules(rules: reject), redact: RedactionRules(rules: redact),
+            report: ContentRules(rules: report))
+    }
 
     package var fields: [FieldPath] {
         sanitize.rules.map(\.field) + reject.rules.map(\.field) + redact.rules.map(\.field) + report.rules.map(\.field)

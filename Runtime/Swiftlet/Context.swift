@@ -29,13 +29,15 @@ public struct Context: Sendable {
     public func fetch(_ request: OutboundRequest) async throws -> OutboundResponse { try await scope.capabilities.fetch(request) }
 
     /// Counts a use against a limit of the function's own, beside the one in its policy: `key` is what is counted (a conversation, a file),
-    /// within this function only, at most 1 KiB long. Needs ``Capability/rateLimit``.
-    public func checkRateLimit(_ key: String, limit: Int, every window: Duration) async throws -> RateLimitAnswer {
+    /// within this function only, at most 1 KiB long. The same key under another limit is counted apart. Needs ``Capability/rateLimit``.
+    public func checkRateLimit(_ key: String, limit: Int = 100, every window: Duration = .minutes(1)) async throws
+        -> RateLimitAnswer
+    {
         try await scope.capabilities.checkRateLimit(key, limit: limit, window: window)
     }
 
     /// Forgets what ``checkRateLimit(_:limit:every:)`` counted for a key under the same limit.
-    public func resetRateLimit(_ key: String, limit: Int, every window: Duration) async throws {
+    public func resetRateLimit(_ key: String, limit: Int = 100, every window: Duration = .minutes(1)) async throws {
         try await scope.capabilities.resetRateLimit(key, limit: limit, window: window)
     }
 

@@ -62,8 +62,11 @@ public struct TestHost: Sendable {
         configuration.admin = nil
         configuration.drain = .seconds(5)
         if TestHost.usesHop {
+            // Each worker has a loop of its own; a test that registers many functions asks few of them.
+            var settings = WorkerSettings()
+            settings.areWarm = functions.count <= 4
             configuration.isolation = WorkerIsolation(
-                settings: WorkerSettings(),
+                settings: settings,
                 launcher: HopLauncher(functions: functions, clock: configuration.clock, upstream: configuration.stubEgress))
         }
         configuration.secrets.environment.merge(secrets) { $1 }

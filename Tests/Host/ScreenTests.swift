@@ -2,6 +2,7 @@ import Fixtures
 import HTTPTypes
 import Swiftlet
 import SwiftletHost
+import SwiftletJSON
 import SwiftletTelemetry
 import SwiftletTesting
 import Testing
@@ -81,6 +82,22 @@ import Testing
                 #expect(!answer.text.contains("cookie") && !answer.text.contains(card), "\(body)")
             }
             #expect(try await post(host, "guarded", #"{"a":"a quiet message, with a number: 12"}"#).status == 200)
+        }
+    }
+
+    @Test func `what comes together only when it is cleaned is still found`() async throws {
+        struct Joined: EdgeFunction {
+            static let name: FunctionName = "joined"
+            static let policy = Policy(
+                rateLimit: .none,
+                body: .json(upTo: .kib(4), sanitize: .text(["a", "b"]), reject: .malicious(["a"]), redact: .sensitive(["b"])))
+            func handle(_ request: Request<JSON>, from _: Anyone, in context: Context) async throws -> JSON { request.body }
+        }
+        try await TestHost.run([Registration(Joined.self)]) { host async throws in
+            let attack = #"{"a":"<scr\u200bipt>alert(document.cookie)</scr\u200bipt>"}"#
+            #expect(try await post(host, "joined", attack).status == 422)
+            let answer = try await post(host, "joined", #"{"b":"4111\u200b1111\u200b1111\u200b1111"}"#)
+            #expect(answer.json?["b"]?.string == "[credit_card]")
         }
     }
 

@@ -25,7 +25,11 @@ final class LogCapture: Sendable {
 
     enum Level { case info, warning }
 
-    deinit { Glibc.close(descriptor) }
+    deinit {
+        // First, so that no late line goes to whoever gets the descriptor's number next.
+        sink.close()
+        Glibc.close(descriptor)
+    }
 
     /// Everything written so far.
     var bytes: [UInt8] {

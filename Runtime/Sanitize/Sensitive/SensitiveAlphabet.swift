@@ -66,6 +66,9 @@ struct SensitiveAlphabet: Hashable, Sendable {
 
 extension UInt8 {
     @inline(__always) var isASCIIDigit: Bool { self &- 0x30 < 10 }
+    /// `SensitiveAlphabet.word`, without the table.
+    @inline(__always) var isWord: Bool { (self | 0x20) &- 0x61 < 26 || self &- 0x30 < 10 || self == 0x5f }
+    @inline(__always) var isASCIIAlphanumeric: Bool { (self | 0x20) &- 0x61 < 26 || self &- 0x30 < 10 }
     /// Capitals become small letters; everything else stays.
     @inline(__always) var asciiFolded: UInt8 { self &- 0x41 < 26 ? self | 0x20 : self }
 }

@@ -1,10 +1,15 @@
 /// What makes a number a card's.
 enum SensitiveCard {
     /// The check digit of ISO/IEC 7812; what is no digit is passed over.
-    static func passesLuhn(_ text: Slice<UnsafeBufferPointer<UInt8>>) -> Bool {
+    @inline(__always)
+    static func passesLuhn(_ bytes: UnsafeBufferPointer<UInt8>, _ start: Int, _ end: Int) -> Bool {
         var (sum, other, any): (UInt32, UInt32, UInt32) = (0, 0, 0)
         // `sum` counts the last digit once, `other` twice; with each further digit they change places.
-        for byte in text where byte.isASCIIDigit {
+        var index = start
+        while index < end {
+            let byte = bytes[index]
+            index &+= 1
+            guard byte.isASCIIDigit else { continue }
             let value = UInt32(byte & 15)
             let doubled = value > 4 ? value &* 2 &- 9 : value &* 2
             (sum, other) = (other &+ value, sum &+ doubled)

@@ -41,7 +41,7 @@ enum SensitiveName {
         return kind
     }
 
-    private static func isPart(_ byte: UInt8) -> Bool { SensitiveAlphabet.alphanumeric.has(byte) }
+    private static func isPart(_ byte: UInt8) -> Bool { byte.isASCIIAlphanumeric }
 
     private static func isEdge(_ before: UInt8, _ byte: UInt8) -> Bool {
         before.isASCIIDigit != byte.isASCIIDigit || SensitiveAlphabet.lower.has(before) && SensitiveAlphabet.upper.has(byte)

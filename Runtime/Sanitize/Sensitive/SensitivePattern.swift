@@ -14,10 +14,10 @@ struct SensitivePattern: Sendable {
     private(set) var keyword: [UInt8] = []
     private(set) var keywordOffset = 0
     /// What has to stand behind the keyword, when something has to.
-    var follow: SensitiveAlphabet? {
+    var follow: Atom? {
         var place = 0
         for atom in atoms {
-            if place == keywordOffset + keyword.count { return atom.least > 0 ? atom.alphabet : nil }
+            if place == keywordOffset + keyword.count { return atom.least > 0 ? atom : nil }
             place += atom.least
         }
         return nil

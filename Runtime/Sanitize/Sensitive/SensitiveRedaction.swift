@@ -44,7 +44,7 @@ package func redactSensitiveData(
 
 /// A redacted text, and the way back from its offsets to those of the original.
 private struct SensitiveRedaction {
-    static let rounds = 8
+    static let rounds = 16
 
     private(set) var bytes: [UInt8] = []
     /// Where a kept piece starts, here and in the original; in ascending order, the end of the text last.

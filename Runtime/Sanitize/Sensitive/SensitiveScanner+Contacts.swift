@@ -9,45 +9,45 @@ extension SensitiveScanner {
             startsWord(start),
             let length = SensitiveIBAN.length(bytes[start], bytes[start + 1])
         else { return }
-        var (index, taken, remainder) = (start, 0, 0)
-        var separator: UInt8 = 0
-        var head = 0
-        let allowed = SensitiveScanner.accountLetters
-        while taken < length, index < count {
-            if taken > 0, taken % 4 == 0, bytes[index] == UInt8(ascii: " ") || bytes[index] == UInt8(ascii: "-") {
-                guard taken == 4 || separator == bytes[index] else { return }
-                separator = bytes[index]
-                index += 1
-                guard index < count else { return }
-            } else if separator != 0, taken % 4 == 0 {
-                return
-            }
+        let separator = at(start + 4)
+        let isSpaced = separator == UInt8(ascii: " ") || separator == UInt8(ascii: "-")
+        let end = start + length + (isSpaced ? (length - 1) / 4 : 0)
+        guard end <= count, !isWord(at: end) else { return }
+        var (taken, head, remainder) = (0, 0, 0)
+        var index = start
+        while index < end {
             let byte = bytes[index]
-            guard allowed.has(byte) else { return }
-            let value = byte.isASCIIDigit ? Int(byte) - 48 : Int(byte) - 55
-            if taken < 4 {
-                head = (value > 9 ? head * 100 : head * 10) + value
+            index &+= 1
+            // A blank behind each four, or none at all.
+            if isSpaced, taken == 4 {
+                guard byte == separator else { return }
+                taken = 0
+                continue
+            }
+            taken &+= 1
+            let isDigit = byte.isASCIIDigit
+            guard isDigit || byte &- 0x41 < 26 else { return }
+            let value = Int(byte) &- (isDigit ? 48 : 55)
+            let scale = isDigit ? 10 : 100
+            if index &- start <= 4 {
+                head = head &* scale &+ value
             } else {
-                remainder = (value > 9 ? remainder * 100 : remainder * 10) + value
+                remainder = remainder &* scale &+ value
                 if remainder > 1 << 40 { remainder %= 97 }
             }
-            taken += 1
-            index += 1
         }
         look(index - start)
         // The head goes to the end: two letters and two digits are six digits.
-        guard taken == length, (remainder % 97 * 1_000_000 + head) % 97 == 1, !isWord(at: index) else { return }
+        guard (remainder % 97 * 1_000_000 + head) % 97 == 1 else { return }
         add(.iban, "iban", start, index)
     }
-
-    private static let accountLetters = SensitiveAlphabet.upper.union(.digits)
 
     /// An address as people write it, around its sign.
     mutating func emailAddress(at sign: Int) {
         var local = start(of: SensitiveScanner.localPart, before: sign, most: 64)
         while local < sign, bytes[local] == UInt8(ascii: ".") || bytes[local] == UInt8(ascii: "-") { local += 1 }
         var last = end(of: SensitiveScanner.domain, from: sign + 1, most: 253)
-        while last > sign + 1, !SensitiveAlphabet.alphanumeric.has(bytes[last - 1]) { last -= 1 }
+        while last > sign + 1, !bytes[last - 1].isASCIIAlphanumeric { last -= 1 }
         guard local < sign, bytes[sign - 1] != UInt8(ascii: "."), last > sign + 3 else { return }
         // Labels of 1 to 63 characters without a hyphen at either end, at least two of them, the last one a name.
         var (label, labels) = (sign + 1, 1)
@@ -94,7 +94,7 @@ extension SensitiveScanner {
         guard !isWord(at: last), digits >= 7, digits <= 15, !at(index).isASCIIDigit else { return }
         let isNorthAmerican =
             digits == 10 && groups >= 3 && bytes[first] >= UInt8(ascii: "2") && at(first + 3) != UInt8(ascii: ".")
-        let before = slice(max(0, start - 40), start)
+        let before = context(before: start, most: 40)
         let isNamed = SensitiveScanner.phoneWords.contains { SensitiveRandomness.contains($0, in: before) }
         look(40)
         guard isInternational && digits >= 8 || isNorthAmerican || isNamed && digits >= 7 else { return }

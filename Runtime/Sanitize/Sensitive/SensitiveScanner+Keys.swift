@@ -2,9 +2,13 @@ extension SensitiveScanner {
     /// A key that shows by itself; `index` is of `table.patterns`.
     mutating func standalone(_ index: Int, keyword: Int) {
         let place = table.patterns.baseAddress.unsafelyUnwrapped + index
-        if let follow = place.pointee.follow, !follow.has(at(keyword + place.pointee.keywordLength)) { return }
+        // The first and the last byte that must stand behind the keyword turn most places away.
+        let tail = keyword &+ place.pointee.keywordLength
+        if let follow = place.pointee.follow, !follow.has(at(tail)) || !follow.has(at(tail &+ place.pointee.followLeast &- 1)) {
+            return
+        }
         let start = keyword - place.pointee.keywordOffset
-        guard start >= 0, startsWord(start) || !SensitiveAlphabet.word.has(bytes[start]), wants(.apiKey) else { return }
+        guard start >= 0, startsWord(start) || !bytes[start].isWord, wants(.apiKey) else { return }
         // In one long run of characters a prefix may come again and again, and each time most of the run be read.
         if failedRead.contains(start), failedReads > 8 { return }
         let (end, matches) = place.pointee.read(bytes, from: start, to: count)
@@ -63,7 +67,8 @@ extension SensitiveScanner {
         for back in 0..<8 {
             let entry = pending(back)
             guard entry.end >= gap, entry.end <= index else { break }
-            guard let word = entry.word else { continue }
+            guard entry.word >= 0 else { continue }
+            let word = entry.word
             for rule in table.words[word].rules where matches(table.besideWord[rule], start, end) {
                 add(.apiKey, table.names[table.besideWord[rule].name], start, end)
                 return

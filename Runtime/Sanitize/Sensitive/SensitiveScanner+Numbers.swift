@@ -49,7 +49,7 @@ extension SensitiveScanner {
     private mutating func grouped(_ start: Int, first: Int, runEnd: Int) {
         let before = at(start - 1)
         let isJoined =
-            isJoiner(before) && SensitiveAlphabet.alphanumeric.has(at(start - 2))
+            isJoiner(before) && at(start - 2).isASCIIAlphanumeric
             && !(before == UInt8(ascii: ".") && !at(start - 2).isASCIIDigit)
         guard !isJoined, before != UInt8(ascii: "+"), before != UInt8(ascii: "$"), !followsCode(start) else { return }
         var number = SensitiveDigits(start: start)
@@ -67,6 +67,8 @@ extension SensitiveScanner {
         var end = runEnd
         // No card begins with 0 or 7, nor with 1 when it is written in groups.
         if first == 4, bytes[start] == 0x30 || bytes[start] == 0x31 || bytes[start] == 0x37 { return }
+        // The longest that is a card: the last group may be a part of it, or something else behind a blank.
+        var card: SensitiveDigits?
         while number.groups < (first == 3 ? 3 : 6) {
             let separator = at(end)
             guard separator == UInt8(ascii: " ") || isJoiner(separator), at(end + 1).isASCIIDigit,
@@ -76,7 +78,13 @@ extension SensitiveScanner {
             number.append(next - end - 1, after: separator)
             end = next
             guard leadsOn(number.shape) || isCardShape(number.shape) else { break }
-            if isCardShape(number.shape), number.separator == UInt8(ascii: " ") || !goesOn(after: end), card(number) { return }
+            if isCardShape(number.shape), number.separator == UInt8(ascii: " ") || !goesOn(after: end), isCard(number) {
+                card = number
+            }
+        }
+        if let card {
+            self.card(card)
+            return
         }
         guard first == 3, wants(.ssn), !goesOn(after: end, overBlank: number.separator == UInt8(ascii: " ")) else { return }
         let isContinued = at(start - 1) == number.separator && at(start - 2).isASCIIDigit
@@ -101,9 +109,9 @@ extension SensitiveScanner {
     /// Whether the digits are a part of something longer: a dash and a letter or digit, a dot (or a blank) and a digit, a letter.
     private func goesOn(after end: Int, overBlank: Bool = false) -> Bool {
         let (byte, next) = (at(end), at(end + 1))
-        if byte == UInt8(ascii: "-") { return SensitiveAlphabet.alphanumeric.has(next) }
+        if byte == UInt8(ascii: "-") { return next.isASCIIAlphanumeric }
         if byte == UInt8(ascii: ".") || overBlank && byte == UInt8(ascii: " ") { return next.isASCIIDigit }
-        return SensitiveAlphabet.word.has(byte)
+        return byte.isWord
     }
 
     /// `-4111111111111111` is a number below zero, not a card.
@@ -126,19 +134,22 @@ extension SensitiveScanner {
         }
     }
 
-    @discardableResult
-    private mutating func card(_ number: SensitiveDigits) -> Bool {
+    private mutating func card(_ number: SensitiveDigits) {
+        guard isCard(number), let brand = SensitiveCard.brand(head: head(of: number), count: number.digits) else { return }
+        add(.creditCard, brand, number.start, number.end)
+    }
+
+    private mutating func isCard(_ number: SensitiveDigits) -> Bool {
         guard wants(.creditCard), (12...19).contains(number.digits), !isWord(at: number.end) else { return false }
         look(number.end - number.start)
         // Cheapest first: nine in ten numbers fail here.
-        guard SensitiveCard.passesLuhn(slice(number.start, number.end)),
+        guard SensitiveCard.passesLuhn(bytes, number.start, number.end),
             let brand = SensitiveCard.brand(head: head(of: number), count: number.digits)
         else { return false }
         if number.shape == 0x0404_0404, isTable(slice(number.start, number.end)) { return false }
         // Old Visa numbers of 13 digits look like the bar code of a product, UATP's like any number.
         let isDoubtful = brand == "uatp" || number.groups == 1 && SensitiveCard.isBarCode(slice(number.start, number.end))
         if isDoubtful, !isNear(number, SensitiveScanner.cardWords), !isAlone(number) { return false }
-        add(.creditCard, brand, number.start, number.end)
         return true
     }
 
@@ -174,10 +185,35 @@ extension SensitiveScanner {
 
     /// Whether one of the words stands a little before the number, or right behind it.
     private mutating func isNear(_ number: SensitiveDigits, _ words: [[UInt8]]) -> Bool {
-        let before = slice(max(0, number.start - 48), number.start)
-        let after = slice(number.end, min(count, number.end + 24))
+        let before = context(before: number.start, most: 48)
+        let after = context(after: number.end, most: 24)
         look((before.count + after.count) * words.count)
         return words.contains { SensitiveRandomness.contains($0, in: before) || SensitiveRandomness.contains($0, in: after) }
+    }
+
+    /// What stands before a number, back to the value before it. A replacement ends it as well, so that taking values out never brings
+    /// words nearer to those that are left.
+    func context(before end: Int, most: Int) -> Slice<UnsafeBufferPointer<UInt8>> {
+        let start = max(0, end - most, spans.last?.range.upperBound ?? 0)
+        guard start < end else { return slice(end, end) }
+        var index = end
+        while index > start, !isReplacement(at: index - 1) { index -= 1 }
+        return slice(index, end)
+    }
+
+    /// What stands behind a number, up to a replacement.
+    private func context(after start: Int, most: Int) -> Slice<UnsafeBufferPointer<UInt8>> {
+        let stop = min(count, start + most)
+        var index = start
+        while index < stop, bytes[index] != UInt8(ascii: "["), !isReplacement(at: index + 7) { index += 1 }
+        return slice(start, index)
+    }
+
+    /// The last byte of `[api_key]` or of eight asterisks.
+    private func isReplacement(at index: Int) -> Bool {
+        if at(index) == UInt8(ascii: "]") { return SensitiveAlphabet.lower.has(at(index - 1)) }
+        return at(index) == UInt8(ascii: "*") && index >= 7 && index < count
+            && slice(index - 7, index).allSatisfy { $0 == UInt8(ascii: "*") }
     }
 
     private mutating func socialSecurity(_ number: SensitiveDigits) {

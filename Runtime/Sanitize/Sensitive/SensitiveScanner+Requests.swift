@@ -32,7 +32,7 @@ extension SensitiveScanner {
 
     private static let headerMarks = SensitiveAlphabet("\"':=\\ \t")
     private static let quotes = SensitiveAlphabet("\"'")
-    private static let brackets = SensitiveAlphabet("{}<>[]")
+    private static let brackets = SensitiveAlphabet("{}<>[]*")
     private static let token = SensitiveAlphabet.base64.union(SensitiveAlphabet("_.=~@-"))
 
     /// Whether this is the word, in either case.
@@ -100,7 +100,7 @@ extension SensitiveScanner {
 
     /// `scheme://user:password@host`.
     mutating func urlCredentials(after start: Int) {
-        guard wants(.apiKey), SensitiveAlphabet.alphanumeric.has(at(start - 4)) else { return }
+        guard wants(.apiKey), at(start - 4).isASCIIAlphanumeric else { return }
         let stop = min(count, start + 256)
         var index = start
         var (colon, sign): (Int?, Int?) = (nil, nil)
@@ -117,7 +117,7 @@ extension SensitiveScanner {
             index += 1
         }
         look(index - start)
-        guard let colon, let sign, colon < sign - 1, sign + 1 < index, SensitiveAlphabet.alphanumeric.has(bytes[sign + 1]) else {
+        guard let colon, let sign, colon < sign - 1, sign + 1 < index, bytes[sign + 1].isASCIIAlphanumeric else {
             return
         }
         let hostEnd = end(of: .name, from: sign + 1, most: 255)

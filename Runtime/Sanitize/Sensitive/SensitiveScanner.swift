@@ -14,12 +14,12 @@ package struct SensitiveScanner {
 
     /// Words seen of late, beside which a value may be a secret.
     struct Pending {
-        /// Of `table.words`; nil for a word such as `token`.
-        var word: Int?
-        var end: Int
+        /// Of `table.words`; -1 for a word such as `token`.
+        var word = -1
+        var end = -1
     }
     /// The last eight, in a ring.
-    private var pending: [Pending] = []
+    private var pending = InlineArray<8, Pending>(repeating: Pending())
     private var newest = 0
     var lastWordEnd = -1000
     var operatorEnd = 0
@@ -69,17 +69,22 @@ package struct SensitiveScanner {
         let hook = SensitiveAutomaton.hook
         var state: UInt16 = 0
         var index = 0
+        // Only the first digit of a number is looked at.
+        var inNumber = false
         while index < count {
             let kind = classes[Int(bytes[index])]
             state = next[Int(state) &* SensitiveAutomaton.width &+ Int(kind)]
-            guard kind >= hook || state >= final else {
+            let isDigit = kind >= SensitiveAutomaton.digit
+            if state < final, kind < hook || isDigit && inNumber {
+                inNumber = isDigit
                 index &+= 1
                 continue
             }
+            inNumber = isDigit
             position = index &+ 1
             if state >= final { keywords(state, end: index &+ 1) }
             if kind >= hook, position == index &+ 1 { byte(kind, at: index) }
-            if position != index &+ 1 { state = 0 }
+            if position != index &+ 1 { (state, inNumber) = (0, false) }
             index = position
         }
     }
@@ -105,6 +110,8 @@ package struct SensitiveScanner {
             spans.append(SensitiveData.Span(type: type, rule: rule, range: start..<end))
             lastIsGuess = guess
         }
+        // The options of a command go on behind each value, however long that was.
+        if let curl, start - curl < 1000 { self.curl = end }
         // A guess is left open: what stands in it may be known by itself.
         if !guess { position = max(position, end) }
     }
@@ -132,7 +139,7 @@ package struct SensitiveScanner {
             switch entry.event {
             case .pattern: standalone(Int(entry.index), keyword: start)
             case .word: expect(Int(entry.index), start, end)
-            case .secretWord: expect(nil, start, end)
+            case .secretWord: expect(-1, start, end)
             case .jwt: webToken(at: start)
             case .wrappedJWT: wrappedWebToken(at: start)
             case .privateKey: privateKey(at: start, textEnd: end)
@@ -150,16 +157,15 @@ package struct SensitiveScanner {
         }
     }
 
-    private mutating func expect(_ word: Int?, _ start: Int, _ end: Int) {
-        if let word, table.words[word].oneCase, !isOneCase(start, end) { return }
-        if pending.isEmpty { pending = Array(repeating: Pending(word: nil, end: -1), count: 8) }
-        newest = (newest + 1) & 7
+    private mutating func expect(_ word: Int, _ start: Int, _ end: Int) {
+        if word >= 0, table.words[word].oneCase, !isOneCase(start, end) { return }
+        newest = (newest &+ 1) & 7
         pending[newest] = Pending(word: word, end: end)
         lastWordEnd = end
     }
 
     /// The word seen last, the one before, and so on, eight of them.
-    @inline(__always) func pending(_ back: Int) -> Pending { pending[(newest - back) & 7] }
+    @inline(__always) func pending(_ back: Int) -> Pending { pending[(newest &- back) & 7] }
 
     /// `okta`, `Okta` or `OKTA`.
     private func isOneCase(_ start: Int, _ end: Int) -> Bool {
@@ -167,7 +173,7 @@ package struct SensitiveScanner {
         return upper == 0 || upper == end - start - 1 && SensitiveAlphabet.upper.has(bytes[start])
     }
 
-    @inline(__always) func isWord(at index: Int) -> Bool { SensitiveAlphabet.word.has(at(index)) }
+    @inline(__always) func isWord(at index: Int) -> Bool { at(index).isWord }
 
     /// Whether a value may start here: at the edge of a word, and after an escaped line break or tab too.
     func startsWord(_ index: Int) -> Bool {

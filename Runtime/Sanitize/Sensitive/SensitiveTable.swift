@@ -24,6 +24,7 @@ final class SensitiveTable: @unchecked Sendable {
         let keywordLength: Int
         /// What has to stand behind the keyword.
         let follow: SensitiveAlphabet?
+        let followLeast: Int
         let entropy: Double
         /// Of `names`.
         let name: Int
@@ -128,7 +129,8 @@ final class SensitiveTable: @unchecked Sendable {
             let canSpell = pattern.atoms.contains { $0.alphabet.has(UInt8(ascii: "5")) && $0.alphabet.has(UInt8(ascii: "o")) }
             let entry = Entry(
                 atoms: keep(pattern.atoms), least: pattern.least, most: pattern.most, keywordOffset: pattern.keywordOffset,
-                keywordLength: pattern.keyword.count, follow: pattern.follow, entropy: entropy, name: name, canSpell: canSpell)
+                keywordLength: pattern.keyword.count, follow: pattern.follow?.alphabet, followLeast: pattern.follow?.least ?? 0,
+                entropy: entropy, name: name, canSpell: canSpell)
             return (pattern, entry)
         }
     }
@@ -151,6 +153,6 @@ extension SensitiveTable.Entry {
 
     /// Whether the key might go on with this byte, so that what matched is only a part of something else.
     func continues(with byte: UInt8) -> Bool {
-        SensitiveAlphabet.word.has(byte) || atoms[atoms.count - 1].alphabet.has(byte)
+        byte.isWord || atoms[atoms.count - 1].alphabet.has(byte)
     }
 }

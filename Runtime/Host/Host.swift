@@ -65,7 +65,8 @@ package final class Host: Sendable {
         for warning in store.warnings { log.warning("\(warning)") }
         let auth = try AuthSetup(configuration, secrets: store.current)
         credentials = CredentialReader(authenticator: try Authenticator(configuration: auth.configuration))
-        for note in auth.notes { log.warning("\(note)") }
+        // A host whose functions ask nobody who they are has no use for keys, nor for a warning about them.
+        if functions.contains(where: { $0.requirement != .none }) { for note in auth.notes { log.warning("\(note)") } }
 
         var random = SystemRandomNumberGenerator()
         identifiers = Identifiers(prefix: random.next(), mask: random.next())

@@ -39,6 +39,12 @@ struct BodyScreen: Sendable {
         self.screening = screening
     }
 
+    /// Makes what the first use would make.
+    func prepare() {
+        let text = "prepare <b> 1 @ ' ("
+        _ = (detectMaliciousContent(text), detectSensitiveData(text, types: .all), sanitizeHTML(text))
+    }
+
     func apply(to body: ByteBuffer) -> Outcome {
         var outcome = Outcome(body: body)
         guard body.readableBytes > 0 else { return outcome }

@@ -70,6 +70,8 @@ package final class HostService: Service {
         let place = Listening(
             url: tcp.map { "http://\(HostService.authority($0))" }, port: tcp?.port,
             unixSocket: addresses.first { $0.port == nil }?.pathname, adminPort: adminPort)
+        // Their tables take some milliseconds to build; the first caller should not wait for that.
+        if let screen = host.slots.lazy.compactMap(\.screen).first { NIOThreadPool.singleton.submit { _ in screen.prepare() } }
         await listening(place)
         await withGracefulShutdownHandler {
             await host.stopping.wait()

@@ -176,6 +176,20 @@ import Testing
         #expect(asked.body?["contents"]?[0]?["parts"]?[0]?["text"]?.string == "abc\n\tde é 😀")
     }
 
+    @Test func `a card number in a prompt goes no further than the host`() async throws {
+        let asked = Asked()
+        let card = ["4111", "1111", "1111", "1111"].joined(separator: " ")
+        func sent() -> String? { asked.body?["contents"]?[0]?["parts"]?[0]?["text"]?.string }
+        try await GeminiProxyTests.run(asked: asked) { host async throws in
+            #expect(try await post(host, ["prompt": .string("is \(card) mine?")]).status == 200)
+            #expect(sent() == "is [credit_card] mine?")
+            // People ask about attacks: that is only noted.
+            let question = "What does ' OR 1=1-- do, and <script>alert(1)</script>?"
+            #expect(try await post(host, ["prompt": .string(question)]).status == 200)
+            #expect(sent() == question)
+        }
+    }
+
     @Test func `other paths, methods and callers are refused`() async throws {
         let asked = Asked()
         try await GeminiProxyTests.run(asked: asked) { host async throws in

@@ -179,7 +179,7 @@ import Testing
     @Test func `a card number in a prompt goes no further than the host`() async throws {
         let asked = Asked()
         let card = ["4111", "1111", "1111", "1111"].joined(separator: " ")
-        func sent() -> String? { asked.body?["contents"]?[0]?["parts"]?[0]?["text"]?.string }
+        @Sendable func sent() -> String? { asked.body?["contents"]?[0]?["parts"]?[0]?["text"]?.string }
         try await GeminiProxyTests.run(asked: asked) { host async throws in
             #expect(try await post(host, ["prompt": .string("is \(card) mine?")]).status == 200)
             #expect(sent() == "is [credit_card] mine?")

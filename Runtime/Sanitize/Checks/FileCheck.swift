@@ -32,7 +32,7 @@ public struct FileRules: Hashable, Sendable {
         "application/vnd.openxmlformats-officedocument.presentationml.presentation",
     ]
 
-    func allow(_ name: String, _ type: FileType?) -> Bool {
+    package func takes(_ name: String, _ type: FileType?) -> Bool {
         if allowedTypes.contains(name) || type.map({ allowedTypes.contains($0.name) }) == true { return true }
         guard type?.family != .active, let group = name.utf8.split(separator: UInt8(ascii: "/")).first else { return false }
         return allowedTypes.contains(String(decoding: group, as: UTF8.self) + "/*")
@@ -54,7 +54,7 @@ public func validateFile(
     var faults: [FileFault] = []
     let typeName = FileType.normalised(declaredType)
     let type = typeName.flatMap(FileType.named)
-    let isAllowed = typeName.map { rules.allow($0, type) } ?? false
+    let isAllowed = typeName.map { rules.takes($0, type) } ?? false
     // Whoever allows SVG allows names that end in `.svg`.
     let endings = isAllowed && type?.family == .active ? Set(type?.extensions ?? []) : []
     if FileName.sanitized(name, allowing: endings) != name { faults.append(.badName) }

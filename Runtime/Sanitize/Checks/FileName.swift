@@ -16,6 +16,7 @@ package enum FileName {
     /// - Parameter extensions: endings that are fine here although files with them run elsewhere.
     package static func sanitized(_ name: String, allowing extensions: Set<String> = []) -> String? {
         guard name.utf8.count <= maxInputBytes else { return nil }
+        if isPlain(name) { return isHarmless(name, extensions) ? name : nil }
         var current = name
         // Each step can make room for another. Names that do not settle are not worth keeping.
         for _ in 0..<4 {
@@ -24,6 +25,31 @@ package enum FileName {
             current = next
         }
         return nil
+    }
+
+    /// Letters, digits and the few signs of most names, where no step below changes anything.
+    private static func isPlain(_ name: String) -> Bool {
+        // Four letters and fewer may be a device's.
+        guard (9...200).contains(name.utf8.count) else { return false }
+        var last = UInt8(ascii: ".")
+        var stem = 0
+        var isInStem = true
+        for byte in name.utf8 {
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"),
+                UInt8(ascii: "-"):
+                break
+            // A backspace's trace may stand after one of these, and blanks and dots have rules of their own where they meet.
+            case UInt8(ascii: "."), UInt8(ascii: " "):
+                guard last != UInt8(ascii: "."), last != UInt8(ascii: " ") else { return false }
+                if byte == UInt8(ascii: ".") { isInStem = false }
+            default: return false
+            }
+            if isInStem { stem += 1 }
+            last = byte
+        }
+        return last != UInt8(ascii: ".") && last != UInt8(ascii: " ") && stem > 8
     }
 
     /// In lower case; empty when there is none.

@@ -68,6 +68,13 @@ package struct ObjectKey: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// What is wrong with a whole key, however it came to be.
+    package static func fault(_ key: String) -> Fault? {
+        guard !key.isEmpty else { return .empty }
+        guard key.utf8.count <= maxBytes else { return .tooLong }
+        return fault(key.utf8)
+    }
+
     private static func fault(_ path: String.UTF8View) -> Fault? {
         guard path.allSatisfy(isKeyByte) else { return .badCharacter }
         let segments = path.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "files.h"
 #include "process.h"
 #include "landlock.h"
 #include "filter.h"

@@ -10,8 +10,9 @@ func product(_ name: String, _ package: String) -> Target.Dependency { .product(
 func room(_ name: String, _ folder: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []) -> Target {
     .target(name: name, dependencies: dependencies, path: "Runtime/\(folder)", exclude: exclude, swiftSettings: settings)
 }
-func tests(_ folder: String, _ dependencies: [Target.Dependency]) -> Target {
-    .testTarget(name: "\(folder)Tests", dependencies: dependencies, path: "Tests/\(folder)", swiftSettings: settings)
+func tests(_ folder: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+    .testTarget(
+        name: "\(folder)Tests", dependencies: dependencies, path: "Tests/\(folder)", exclude: exclude, swiftSettings: settings)
 }
 
 let nioCore = product("NIOCore", "swift-nio")
@@ -33,6 +34,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: []),
     ],
     targets: [
@@ -41,6 +43,7 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", path: "Runtime/COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CZlib", path: "Runtime/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CIDN2", path: "Runtime/CIDN2", pkgConfig: "libidn2", providers: [.apt(["libidn2-dev"])]),
+        .systemLibrary(name: "CVips", path: "Runtime/CVips"),
         .systemLibrary(name: "CCurl", path: "Runtime/CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
 
         // Leaf rooms: pure, nothing of ours below them.
@@ -49,6 +52,8 @@ let package = Package(
         room("SwiftletNet", "Net"),
         room("SwiftletCrypto", "Crypto", ["COpenSSL"]),
         room("SwiftletSanitize", "Sanitize", ["SwiftletNet", "CIDN2"], exclude: ["README.md"]),
+
+        room("SwiftletFiles", "Files", ["SwiftletJSON", "SwiftletSanitize"]),
 
         // What a function author imports.
         room(
@@ -60,10 +65,21 @@ let package = Package(
         room("SwiftletSecrets", "Secrets", ["Swiftlet"]),
         room("SwiftletAuth", "Auth", ["SwiftletCrypto", "SwiftletJSON"]),
         room("SwiftletEgress", "Egress", ["SwiftletNet", "CCurl", "CZlib", httpTypes]),
+        room(
+            "SwiftletStorage", "Storage",
+            [
+                "Swiftlet", "SwiftletCrypto", "SwiftletJSON", "SwiftletHTTP", "SwiftletSanitize", "SwiftletFiles", "CLinux",
+                "COpenSSL",
+                product("GRDB", "GRDB.swift"), nioCore,
+            ], exclude: ["README.md"]),
         room("SwiftletTelemetry", "Telemetry", [logging, metrics]),
         room(
             "SwiftletWorkers", "Workers",
             ["Swiftlet", "SwiftletHTTP", "SwiftletNet", "CLinux", httpTypes, logging, nioCore, nioPosix, nioHelpers]),
+        // Pictures in processes of their own: it stands on the two rooms it joins.
+        room(
+            "SwiftletImages", "Images",
+            ["SwiftletStorage", "SwiftletFiles", "SwiftletWorkers", "SwiftletCrypto", "CLinux", "CVips"]),
         room("SwiftletServer", "Server", ["SwiftletHTTP", "CLinux", nioCore, nioPosix, nioHelpers]),
 
         // Where they meet.
@@ -71,7 +87,8 @@ let package = Package(
             "SwiftletHost", "Host",
             [
                 "Swiftlet", "SwiftletJSON", "SwiftletHTTP", "SwiftletNet", "SwiftletCrypto", "SwiftletRateLimit",
-                "SwiftletSanitize", "SwiftletSecrets", "SwiftletAuth", "SwiftletEgress", "SwiftletTelemetry", "SwiftletServer",
+                "SwiftletSanitize", "SwiftletSecrets", "SwiftletAuth", "SwiftletEgress", "SwiftletStorage", "SwiftletTelemetry",
+                "SwiftletServer",
                 httpTypes, logging,
                 metrics,
                 lifecycle, product("UnixSignals", "swift-service-lifecycle"), nioCore, nioPosix,
@@ -90,6 +107,7 @@ let package = Package(
                 "Swiftlet", "SwiftletHost", "SwiftletWorkers", "SwiftletTesting", "SwiftletJSON", "SwiftletAuth",
                 "SwiftletCrypto",
                 "SwiftletSecrets",
+                "SwiftletStorage", "SwiftletImages",
                 "SwiftletTelemetry", "CLinux", product("ArgumentParser", "swift-argument-parser"),
                 product("Configuration", "swift-configuration"),
                 httpTypes, lifecycle, logging,
@@ -138,6 +156,30 @@ let package = Package(
             ]),
         tests("Functions", ["Functions", "Swiftlet", "SwiftletHost", "SwiftletTesting", "SwiftletJSON", httpTypes]),
         tests("Crypto", ["SwiftletCrypto"]),
+        tests(
+            "Storage",
+            [
+                "SwiftletStorage", "SwiftletFiles", "SwiftletCrypto", "SwiftletJSON", "SwiftletSanitize", "Swiftlet",
+                "TestSupport",
+                "storage-probe", nioCore, product("GRDB", "GRDB.swift"),
+            ], exclude: ["sigv4-cases.json", "sigv4_cases.py"]),
+        tests("Files", ["SwiftletFiles", "SwiftletSanitize", "SwiftletJSON", "TestSupport"], exclude: ["Samples"]),
+        // A process that makes pictures, and tells what it may and may not do; and some that misbehave.
+        .executableTarget(
+            name: "image-probe",
+            dependencies: ["SwiftletImages", "SwiftletStorage", "SwiftletFiles", "SwiftletWorkers", "CLinux"],
+            path: "Tests/ImageProbe", swiftSettings: settings),
+        tests(
+            "Images",
+            ["SwiftletImages", "SwiftletStorage", "SwiftletFiles", "SwiftletWorkers", "SwiftletJSON", "image-probe"],
+            exclude: ["Samples", "samples.py"]),
+        // Uploads without end until it is killed.
+        .executableTarget(
+            name: "storage-probe", dependencies: ["SwiftletStorage"], path: "Tests/StorageProbe", swiftSettings: settings),
+        // Signs for S3 line by line, for scripts that judge it with other programs.
+        .executableTarget(
+            name: "storage-tool", dependencies: ["SwiftletStorage", "SwiftletCrypto", "SwiftletJSON"], path: "Tests/StorageTool",
+            swiftSettings: settings),
         tests("Telemetry", ["SwiftletTelemetry", "TestSupport", logging, metrics]),
         tests("Auth", ["SwiftletAuth", "SwiftletCrypto", "SwiftletJSON", "Corpus"]),
         tests("Egress", ["SwiftletNet", "SwiftletEgress", "Corpus", "TestSupport", "CZlib", httpTypes]),
@@ -165,16 +207,17 @@ if Context.environment["SWIFTLET_FUZZ"] == "1" {
         .executableTarget(
             name: "fuzz",
             dependencies: [
-                "Swiftlet", "SwiftletJSON", "SwiftletHTTP", "SwiftletNet", "SwiftletSanitize", "SwiftletWorkers", "SwiftletAuth",
-                "SwiftletCrypto", nioCore,
-            ], path: "Tests/Fuzz", exclude: ["run", "rows.py"] + ["Frames", "HTTP", "JSON", "JWT"].map { "\($0)/seeds.py" },
+                "Swiftlet", "SwiftletJSON", "SwiftletHTTP", "SwiftletNet", "SwiftletSanitize", "SwiftletFiles", "SwiftletWorkers",
+                "SwiftletAuth", "SwiftletCrypto", nioCore,
+            ], path: "Tests/Fuzz",
+            exclude: ["run", "rows.py", "samples.py"] + ["Frames", "HTTP", "JSON", "JWT"].map { "\($0)/seeds.py" },
             swiftSettings: settings))
 }
 if Context.environment["SWIFTLET_BENCH"] == "1" {
-    func benchmark(_ name: String, _ folder: String, _ dependency: Target.Dependency, exclude: [String] = []) {
+    func benchmark(_ name: String, _ folder: String, _ dependencies: Target.Dependency..., exclude: [String] = []) {
         package.targets.append(
             .executableTarget(
-                name: name, dependencies: [dependency], path: "Tests/Benchmarks/\(folder)", exclude: exclude,
+                name: name, dependencies: dependencies, path: "Tests/Benchmarks/\(folder)", exclude: exclude,
                 swiftSettings: settings))
     }
     benchmark("bench-json", "JSON", "SwiftletJSON", exclude: ["orjson_peer.py"])
@@ -182,4 +225,6 @@ if Context.environment["SWIFTLET_BENCH"] == "1" {
     benchmark("bench-malicious", "Malicious", "SwiftletSanitize")
     benchmark("bench-sensitive", "Sensitive", "SwiftletSanitize", exclude: ["detect_secrets_peer.py", "lines.py"])
     benchmark("bench-checks", "Checks", "SwiftletSanitize")
+    benchmark("bench-disk", "Disk", "SwiftletStorage")
+    benchmark("bench-files", "Files", "SwiftletFiles", "SwiftletSanitize")
 }

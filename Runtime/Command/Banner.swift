@@ -24,6 +24,7 @@ struct Banner {
             host.configuration.isolation == nil
                 ? "Inline: all functions run in this process; a crash of one ends all"
                 : "Each function runs in a process of its own")
+        if let storage = host.storagePlace { lines.append("Storage in \(storage)") }
         if let socket = place.unixSocket { lines.append("Also on the Unix socket \(socket)") }
         if let admin = place.adminPort { lines.append("Metrics on http://127.0.0.1:\(admin)/metrics") }
         lines += tryIt(base)
@@ -37,7 +38,7 @@ struct Banner {
         if host.slots.contains(where: { $0.name == "health" }) { lines.append("  curl '\(base)health?probe=ready'") }
         for slot in host.slots where slot.requirement == .required && slot.policy.methods.contains(.post) {
             lines.append(
-                "  curl '\(base)\(slot.name)' -H 'Authorization: Bearer \(token)' -H 'Content-Type: application/json' -d '{\"prompt\":\"Hello\"}'"
+                "  curl '\(base)\(slot.name)' -H 'Authorization: Bearer \(token)' -H 'Content-Type: application/json' -d '\(slot.policy.example)'"
             )
         }
         for (name, missing) in host.broken {

@@ -2,6 +2,7 @@ public import ArgumentParser
 import Dispatch
 import Glibc
 public import Swiftlet
+import SwiftletImages
 import Synchronization
 
 /// The command line of a host. It knows no function: the executable hands the registry over.
@@ -43,6 +44,8 @@ public struct CommandLineTool: AsyncParsableCommand {
     public static func run(_ functions: [Registration], mounts: [String: FunctionName] = [:]) -> Never {
         // Not for users: the process of a function, started by its host. Before anything else runs in it.
         if CommandLine.arguments.count == 3, CommandLine.arguments[1] == "worker" { WorkerProgram.run(functions) }
+        // Nor is this: a process that makes small pictures of stored ones.
+        if CommandLine.arguments.count == 2, CommandLine.arguments[1] == "thumbnail" { ThumbnailProgram.run() }
         registry.withLock { $0 = Registry(functions: functions, mounts: mounts) }
         // Not an `async` main: that starts threads first, and a worker has to give up what it does not need while it has only one.
         Task.detached {

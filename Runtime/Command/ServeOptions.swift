@@ -14,6 +14,7 @@ struct ServeOptions: ParsableArguments {
     @OptionGroup(title: "Browsers") var browsers: Browsers
     @OptionGroup(title: "Tokens") var tokens: Tokens
     @OptionGroup(title: "Secrets") var secrets: SecretOptions
+    @OptionGroup(title: "Storage") var storage: StorageOptions
     @OptionGroup(title: "Limits") var limits: Limits
     @OptionGroup(title: "Workers") var workers: Workers
     @OptionGroup(title: "Running") var running: Running
@@ -149,7 +150,7 @@ struct Environment: Sendable {
     static func refuseUnknown(in variables: some Sequence<String>) throws(ConfigurationProblem) {
         let unknown = variables.filter { $0.hasPrefix("SWIFTLET_") }.sorted().first { name in
             let own = String(name.dropFirst("SWIFTLET_".count))
-            return !names.contains(own) && !developerNames.contains(own)
+            return !names.contains(own) && !StorageOptions.names.contains(own) && !developerNames.contains(own)
         }
         guard let unknown else { return }
         throw ConfigurationProblem(
@@ -227,6 +228,7 @@ extension ServeOptions {
         configuration.admin = admin == "none" ? nil : .init(host: "127.0.0.1", port: try ServeOptions.port(admin, "admin-port"))
 
         configuration.behindProxy = try proxies.behindProxy || environment.flag("BEHIND_PROXY")
+        try storage.apply(to: &configuration)
         configuration.trustedProxies = proxies.trustedProxy.isEmpty ? environment.list("TRUSTED_PROXY") : proxies.trustedProxy
         configuration.usesForwardedHeader = try proxies.forwardedHeader || environment.flag("FORWARDED_HEADER")
         configuration.server.proxyProtocol = try proxies.proxyProtocol || environment.flag("PROXY_PROTOCOL")

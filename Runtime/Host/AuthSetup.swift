@@ -12,6 +12,9 @@ package struct AuthSetup {
 
     /// Secrets that are the host's own, under the names Supabase gives them.
     package static let names: [String] = [
+        // The storage's.
+        "STORAGE_SIGNING_KEY", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY", "SUPABASE_SERVICE_ROLE_KEY",
+        // For verifying callers.
         "JWT_SECRET", "SUPABASE_JWT_SECRET", "JWT_SECRET_PREVIOUS", "SUPABASE_JWKS", "SUPABASE_PUBLISHABLE_KEYS",
         "SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEYS", "SUPABASE_SECRET_KEY",
     ]

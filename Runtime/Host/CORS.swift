@@ -60,26 +60,36 @@ package struct CORSRules: Sendable {
     package static let exposedHeaders =
         "sb-error-code, x-request-id, sb-request-id, x-relay-error, ratelimit, ratelimit-policy, retry-after, content-disposition"
 
+    /// The same for the storage API, whose clients send and read more.
+    package static let storageRequestHeaders =
+        requestHeaders
+        + ", x-upsert, x-metadata, x-signature, cache-control, range, if-none-match, tus-resumable, upload-length, upload-metadata, upload-offset, upload-defer-length"
+    package static let storageExposedHeaders =
+        exposedHeaders
+        + ", location, upload-offset, upload-length, upload-expires, tus-resumable, tus-version, tus-extension, tus-max-size, tus-complete, etag, content-range, accept-ranges"
+
     /// The fields of an answer to this origin, as `name: value` lines.
-    package func fields(for origin: String?) -> [HTTPError.Field] {
+    package func fields(for origin: String?, exposing exposed: String = CORSRules.exposedHeaders) -> [HTTPError.Field] {
         var fields: [HTTPError.Field] = []
         if let allowed = allowed(origin) {
             fields.append(.init("access-control-allow-origin", allowed))
             if allowsCredentials { fields.append(.init("access-control-allow-credentials", "true")) }
-            fields.append(.init("access-control-expose-headers", CORSRules.exposedHeaders))
+            fields.append(.init("access-control-expose-headers", exposed))
         }
         if !allowsAnyOrigin { fields.append(.init("vary", "Origin")) }
         return fields
     }
 
     /// The further fields of an answer to a preflight.
-    package func preflightFields(for origin: String?, methods: [Method]) -> [HTTPError.Field] {
+    package func preflightFields(
+        for origin: String?, methods: [Method], allowing headers: String = CORSRules.requestHeaders
+    ) -> [HTTPError.Field] {
         guard allowed(origin) != nil else { return [] }
         let methods =
             methods.isEmpty ? Method.allCases.filter { $0 != .head } : methods + (methods.contains(.options) ? [] : [.options])
         return [
             .init("access-control-allow-methods", methods.map(\.rawValue).joined(separator: ", ")),
-            .init("access-control-allow-headers", CORSRules.requestHeaders),
+            .init("access-control-allow-headers", headers),
             .init("access-control-max-age", String(maxAge)),
         ]
     }

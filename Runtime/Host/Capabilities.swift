@@ -2,6 +2,7 @@ import Logging
 import Swiftlet
 import SwiftletRateLimit
 import SwiftletSecrets
+import SwiftletStorage
 import SwiftletTelemetry
 
 /// What one function may use of the host: its secrets and settings, its egress, its limits, its log. In this process these are calls.
@@ -13,6 +14,7 @@ final class HostCapabilities: Capabilities {
     private let settings: SettingValues
     private let egress: HostEgress
     private let limiter: Limiter
+    private let storage: HostStorage
     private let clock: HostClock
     private let view: HostView
     let logger: Logger
@@ -20,7 +22,7 @@ final class HostCapabilities: Capabilities {
     init(
         _ registration: Registration, index: Int, executionID: String, secrets: SecretStore, settings: SettingValues,
         egress: HostEgress,
-        limiter: Limiter, clock: HostClock, view: HostView, sink: LogSink
+        limiter: Limiter, storage: HostStorage, clock: HostClock, view: HostView, sink: LogSink
     ) {
         name = registration.name
         self.index = index
@@ -29,6 +31,7 @@ final class HostCapabilities: Capabilities {
         self.settings = settings
         self.egress = egress
         self.limiter = limiter
+        self.storage = storage
         self.clock = clock
         self.view = view
         var logger = Logger(label: registration.name.text) { SinkLogHandler(label: $0, sink: sink) }
@@ -80,6 +83,16 @@ final class HostCapabilities: Capabilities {
 
     private func require(_ capability: Capability) throws(HTTPError) {
         guard policy.capabilities.contains(capability) else { throw .undeclared(capability, of: name) }
+    }
+
+    func storage(_ ask: StorageAsk, for invocation: InvocationReference) async throws -> StorageTold {
+        try require(.storage)
+        let head = invocation.head
+        do throws(StorageError) {
+            return try await storage.open().desk.answer(
+                ask, by: StorageCaller(invocation.identity),
+                origin: storage.origin(of: head.client, host: head.fields.string("host")))
+        } catch { throw error.httpError }
     }
 
     func hostReport(ready: Bool) async throws -> HostReport {

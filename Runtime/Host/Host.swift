@@ -26,6 +26,7 @@ package final class Host: Sendable {
     let credentials: CredentialReader
     package let secrets: SecretStore
     let egress: HostEgress
+    let storage: HostStorage
     let metrics: HostMetrics
     package let sink: LogSink
     let log: Logger
@@ -94,6 +95,11 @@ package final class Host: Sendable {
         self.egress = egress
         probe = UpstreamProbe(egress: egress, targets: HostChecks.targets(functions, settings: settings, policies: policies))
 
+        let storage = HostStorage(
+            configuration.storage, clock: configuration.clock, secrets: store,
+            transport: try StorageTransport(configuration.storage, client: client))
+        self.storage = storage
+
         // The capabilities speak of the host weakly: it is made after them, and they must not keep it.
         let view = HostView()
         let identifiers = identifiers
@@ -102,15 +108,14 @@ package final class Host: Sendable {
             let executionID = identifiers.instance()
             let capabilities = HostCapabilities(
                 registration, index: index, executionID: executionID, secrets: store, settings: settings, egress: egress,
-                limiter: limiter,
-                clock: clock, view: view, sink: sink)
+                limiter: limiter, storage: storage, clock: clock, view: view, sink: sink)
             let slot = FunctionSlot(
                 index: index, registration: registration,
                 invoker: Host.invoker(
                     registration, capabilities, configuration,
                     site: { WorkerSite(registration, executionIDs: identifiers, secrets: store, settings: settings, view: view) }),
                 limit: try CallerLimit(registration.policy.rateLimit, of: registration.name),
-                metrics: FunctionMetrics(registration.name, registry), executionID: executionID)
+                metrics: FunctionMetrics(registration.name.text, registry), executionID: executionID)
             slot.updateBoot(store.current)
             slots.append(slot)
         }
@@ -140,12 +145,20 @@ package final class Host: Sendable {
 
     /// Gives back what outlives no host: the egress thread, the log's last lines.
     package func close() async {
+        await storage.close()
         await egress.shutdown()
         sink.flush()
     }
 
     func refreshKeysWhenDue() async {
         if credentials.authenticator.keyAge(now: instant).isDue { await refreshKeys() }
+    }
+
+    /// Whether a function uses the storage, so that the host serves it.
+    var hasStorage: Bool { slots.contains { $0.policy.capabilities.contains(.storage) } }
+
+    func storageCORSFields(for origin: String?) -> EncodedFields {
+        EncodedFields(cors.fields(for: origin, exposing: CORSRules.storageExposedHeaders))
     }
 
     func corsFields(for origin: String?) -> EncodedFields { anyOriginFields ?? EncodedFields(cors.fields(for: origin)) }

@@ -27,6 +27,8 @@ package struct HostConfiguration: Sendable {
     /// Functions whose egress may reach private addresses.
     package var privateEgress: Set<String> = []
 
+    package var storage = StorageSettings()
+
     /// Refuse to start when any function cannot boot.
     package var strict = false
     package var admin: AdminAddress? = AdminAddress(host: "127.0.0.1", port: 54390)

@@ -9,10 +9,13 @@ final class HostMetrics: Sendable {
     private let events = Mutex<[String: Counter]>([:])
     /// Requests that reached no function.
     let unrouted: FunctionMetrics
+    /// The storage API, which is no function.
+    let storage: FunctionMetrics
 
     init(_ registry: PrometheusRegistry) {
         self.registry = registry
-        unrouted = FunctionMetrics(nil, registry)
+        unrouted = FunctionMetrics("", registry)
+        storage = FunctionMetrics("storage", registry)
     }
 
     /// Counts an event of the security log under its own name.
@@ -51,8 +54,8 @@ final class FunctionMetrics: Sendable {
         let reason: String
     }
 
-    init(_ name: FunctionName?, _ registry: PrometheusRegistry) {
-        self.name = name?.text ?? ""
+    init(_ name: String, _ registry: PrometheusRegistry) {
+        self.name = name
         self.registry = registry
         succeeded = FunctionMetrics.counter(self.name, 200, "", registry)
         duration = Timer(label: "swiftlet_request_duration_seconds", dimensions: [("function", self.name)], factory: registry)

@@ -5,6 +5,7 @@ import Swiftlet
 import SwiftletHTTP
 import SwiftletJSON
 import SwiftletServer
+import SwiftletStorage
 import SwiftletTelemetry
 import Synchronization
 
@@ -34,6 +35,8 @@ final class Passage: InvocationReply, @unchecked Sendable {
     private var bytesOut = 0
     private var refusal: ErrorCode?
     private var waitedForKeys = false
+    /// It is for the storage API, not for a function.
+    private(set) var isForStorage = false
     /// The instance that runs it.
     private var executionID: String?
     /// Cuts a streamed answer whose next part does not come.
@@ -65,6 +68,16 @@ final class Passage: InvocationReply, @unchecked Sendable {
     func enter(_ slot: FunctionSlot, pathOffset: Int) {
         enteredSlot = slot
         self.pathOffset = pathOffset
+    }
+
+    func enterStorage() { isForStorage = true }
+
+    var mayWaitForKeys: Bool { !waitedForKeys }
+
+    /// Bytes of a body that is read elsewhere. On the loop.
+    func received(_ count: Int) {
+        guard exchange.eventLoop.inEventLoop else { return exchange.eventLoop.execute { self.received(count) } }
+        bytesIn += count
     }
 
     func identified(as identity: Identity, subjectHash: UInt64?) {
@@ -150,7 +163,10 @@ final class Passage: InvocationReply, @unchecked Sendable {
 
     private func bodyFailed(_ failure: BodyFailure) {
         switch failure {
-        case .clientGone: closeRecord(clientGone: true)
+        case .clientGone:
+            // Half a request cannot be answered: the connection goes, and does not wait for an answer that nobody writes.
+            exchange.abort()
+            closeRecord(clientGone: true)
         default: refuse(HTTPError(failure, limit: slot.body.limit))
         }
     }
@@ -386,6 +402,40 @@ final class Passage: InvocationReply, @unchecked Sendable {
         closeRecord()
     }
 
+    /// What the storage answers, in place of a function.
+    func answer(_ reply: StorageReply) {
+        guard phase == .open else { return }
+        var dresser = Dresser(requestID: requestID)
+        for field in reply.fields { dresser.add(text: field.name, field.value) }
+        dresser.add(host.storageCORSFields(for: origin))
+        status = reply.status
+        if let fault = reply.fault {
+            refusal = ErrorCode(fault.code.rawValue)
+            dresser.add("cache-control", "no-store")
+            if fault.code == .clientGone {
+                exchange.abort()
+                return closeRecord(clientGone: true)
+            }
+            if fault.status >= 500 || fault.cause != nil { host.logCause(self, fault.httpError) }
+        }
+        switch reply.body {
+        case .none: exchange.respond(status: reply.status, fields: dresser.encoded)
+        case .bytes(let bytes):
+            bytesOut = bytes.count
+            exchange.respond(status: reply.status, fields: dresser.encoded, body: bytes)
+        case .file(let file, let range):
+            guard let descriptor = file.duplicate() else {
+                return answer(StorageAPI.refusal(StorageError(.slowDown, "Too many files are open; try again in a moment")))
+            }
+            bytesOut = range.count
+            phase = .streaming
+            return exchange.respond(status: reply.status, fields: dresser.encoded, file: descriptor, range: range) { whole in
+                self.closeRecord(clientGone: !whole)
+            }
+        }
+        closeRecord()
+    }
+
     /// `/_internal/health`, as the original's runtime answers it.
     func answerHealth() {
         var dresser = Dresser(requestID: requestID)
@@ -402,7 +452,9 @@ final class Passage: InvocationReply, @unchecked Sendable {
     func answerPreflight(methods: [Method]) {
         var dresser = Dresser(requestID: requestID)
         dresser.add(host.corsFields(for: origin))
-        for field in host.cors.preflightFields(for: origin, methods: methods) { dresser.addChecked(field) }
+        for field in host.cors.preflightFields(
+            for: origin, methods: methods, allowing: isForStorage ? CORSRules.storageRequestHeaders : CORSRules.requestHeaders)
+        { dresser.addChecked(field) }
         status = 204
         exchange.respond(status: 204, fields: dresser.encoded)
         closeRecord()
@@ -434,7 +486,8 @@ final class Passage: InvocationReply, @unchecked Sendable {
         idleTimer = nil
         host.record(
             Ending(
-                slot: enteredSlot, status: clientGone ? 499 : status, startedAt: startedAt, requestID: requestID,
+                slot: enteredSlot, isStorage: isForStorage, status: clientGone ? 499 : status, startedAt: startedAt,
+                requestID: requestID,
                 head: exchange.head,
                 client: client, caller: caller, executionID: executionID ?? enteredSlot?.executionID ?? "",
                 subjectHash: subjectHash, bytesIn: bytesIn, bytesOut: bytesOut, refusal: refusal))

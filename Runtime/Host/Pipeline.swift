@@ -53,6 +53,9 @@ extension Host {
             passage.enter(slots[index], pathOffset: nameStart - 1)
         case .mounted(let index):
             passage.enter(slots[index], pathOffset: 0)
+        case .storage:
+            guard hasStorage else { throw HTTPError(404, .notFound, "No function of this host uses its storage") }
+            passage.enterStorage()
         case .internalHealth:
             guard head.method == .get || head.method == .head else { throw .methodNotAllowed("GET, HEAD") }
             passage.answerHealth()
@@ -72,6 +75,14 @@ extension Host {
     /// Answers preflights, also for functions that do not exist: the request that follows is then refused in words a page can read.
     func answeredByCORS(_ passage: Passage) throws(HTTPError) -> Bool {
         let head = passage.exchange.head
+        if passage.isForStorage {
+            // Resumable uploads use OPTIONS themselves.
+            guard head.method == .options, head.fields.firstIndex(of: "access-control-request-method") != nil else {
+                return false
+            }
+            passage.answerPreflight(methods: [.get, .post, .put, .patch, .delete, .head, .options])
+            return true
+        }
         guard let slot = passage.enteredSlot else {
             passage.answerPreflight(methods: [])
             return true
@@ -90,6 +101,7 @@ extension Host {
     }
 
     func authenticate(_ passage: Passage) throws(HTTPError) {
+        if passage.isForStorage { return serveStorage(passage) }
         let slot = passage.slot
         guard slot.requirement != .none else {
             return serve(passage, as: .anonymous, limiterKey: .address(passage.client.address))

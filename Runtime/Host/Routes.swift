@@ -11,6 +11,8 @@ package struct Routes: Sendable {
         case function(index: Int, nameStart: Int)
         /// A path of the host's own, with a function behind it; the function sees the path as it is.
         case mounted(index: Int)
+        /// The storage API.
+        case storage
         case internalHealth
         /// Under `/functions/v1/`, but no such function.
         case unknownFunction
@@ -18,6 +20,7 @@ package struct Routes: Sendable {
     }
 
     package static let prefix = Array("/functions/v1/".utf8)
+    private static let storage = Array("/storage/v1/".utf8)
     private static let health = Array("/_internal/health".utf8)
 
     package init(functions: [String], mounts: [String: Int] = [:]) {
@@ -41,6 +44,7 @@ package struct Routes: Sendable {
             }
             return .unknownFunction
         }
+        if path.count > Routes.storage.count, Routes.equal(Routes.storage, path, from: 0) { return .storage }
         if path.count == Routes.health.count, Routes.equal(Routes.health, path, from: 0) { return .internalHealth }
         for mount in mounts where mount.path.count == path.count && Routes.equal(mount.path, path, from: 0) {
             return .mounted(index: mount.index)

@@ -44,6 +44,7 @@ package final class HostService: Service {
         let host = host
         let server = HTTPServer(configuration: host.serverConfiguration, handler: host, group: loops)
         // Each function's workers share one of the loops requests come in on, so that most need no other thread.
+        try host.openStorage()
         for slot in host.slots { slot.invoker.start(on: loops.next()) }
         let addresses: [SocketAddress]
         do { addresses = try await server.start() } catch {
@@ -72,6 +73,8 @@ package final class HostService: Service {
             unixSocket: addresses.first { $0.port == nil }?.pathname, adminPort: adminPort)
         // Their tables take some milliseconds to build; the first caller should not wait for that.
         if let screen = host.slots.lazy.compactMap(\.screen).first { NIOThreadPool.singleton.submit { _ in screen.prepare() } }
+        let upkeep = Task { await host.keepStorage() }
+        defer { upkeep.cancel() }
         await listening(place)
         await withGracefulShutdownHandler {
             await host.stopping.wait()

@@ -1,9 +1,9 @@
 import Glibc
 
 /// Whole small files, without Foundation.
-enum SmallFile {
+package enum SmallFile {
     /// `nil` when it cannot be read or is larger than `limit` bytes.
-    static func read(_ path: String, limit: Int) -> [UInt8]? {
+    package static func read(_ path: String, limit: Int) -> [UInt8]? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }

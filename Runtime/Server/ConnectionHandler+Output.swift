@@ -227,6 +227,23 @@ extension ConnectionHandler {
         return channel.isWritable && current != nil
     }
 
+    /// Part of a file as the next part of a response of declared length; fails the promise when it cannot go out.
+    func write(file region: FileRegion, count: Int, promise: EventLoopPromise<Void>) -> Bool {
+        guard current != nil, hasBegun, phase == .exchange, let context, case .length(let remaining) = outgoing,
+            count <= remaining
+        else {
+            promise.fail(ChannelError.ioOnClosedChannel)
+            return false
+        }
+        outgoing = .length(remaining &- count)
+        queued &+= count
+        mayHaveUnsent = true
+        needsFlush = true
+        context.write(NIOAny(region), promise: promise)
+        flushSoon()
+        return channel.isWritable && current != nil
+    }
+
     func whenWritable(_ callback: @escaping (Bool) -> Void) {
         guard current != nil, phase == .exchange else { return callback(false) }
         if channel.isWritable { return callback(true) }

@@ -86,6 +86,20 @@ package final class Exchange {
         connection?.begin(status: status, fields: fields, length: length)
     }
 
+    /// Answers with part of an open file: the system sends it, its bytes do not pass through this process.
+    ///
+    /// - Parameters:
+    ///   - descriptor: taken over, and closed when the socket has taken the last byte or the client is gone.
+    ///   - done: called once: whether all of it was written. A response that could not be is cut.
+    package func respond(
+        status: Int, fields: EncodedFields, file descriptor: CInt, range: Range<Int>, done: @escaping (Bool) -> Void
+    ) {
+        begin(status: status, fields: fields, length: range.count)
+        // To HEAD only the length is told.
+        let isBodyless = head.method == .head || range.isEmpty
+        FileTransfer(self, descriptor: descriptor, range: isBodyless ? 0..<0 : range, done: done).pump()
+    }
+
     /// Sends a part of a begun response, soon and without waiting for more.
     ///
     /// - Returns: whether there is room for more. After false, wait for `whenWritable`; a handler that goes on all the

@@ -97,9 +97,17 @@ package class InvocationScope: @unchecked Sendable {
     /// In the nanoseconds of the monotonic clock.
     package let deadline: UInt64
     package let capabilities: any Capabilities
+    package let identity: Identity
+    /// The number of the request on the hop; 0 in the host's own process.
+    package let stream: UInt32
 
-    package init(head: FunctionRequestHead, clock: HostClock, deadline: UInt64, capabilities: any Capabilities) {
+    package init(
+        head: FunctionRequestHead, identity: Identity, stream: UInt32, clock: HostClock, deadline: UInt64,
+        capabilities: any Capabilities
+    ) {
         self.head = head
+        self.identity = identity
+        self.stream = stream
         self.clock = clock
         self.deadline = deadline
         self.capabilities = capabilities
@@ -126,6 +134,7 @@ package protocol Capabilities: Sendable {
     func checkRateLimit(_ key: String, limit: Int, window: Duration) async throws -> RateLimitAnswer
     func resetRateLimit(_ key: String, limit: Int, window: Duration) async throws
     func hostReport(ready: Bool) async throws -> HostReport
+    func storage(_ ask: StorageAsk, for invocation: InvocationReference) async throws -> StorageTold
 }
 
 extension UInt64 {

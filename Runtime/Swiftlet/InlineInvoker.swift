@@ -9,8 +9,13 @@ package final class InlineInvoker: Invoker {
     private let capabilities: any Capabilities
     private let clock: HostClock
     private let jsonLimits: JSONLimitsReference?
+    private let executor: (any TaskExecutor)?
 
-    package init(_ registration: Registration, capabilities: any Capabilities, clock: HostClock) {
+    /// - Parameter executor: where handlers go on after they have waited; nil for the threads all tasks share.
+    package init(
+        _ registration: Registration, capabilities: any Capabilities, clock: HostClock, executor: (any TaskExecutor)? = nil
+    ) {
+        self.executor = executor
         function = registration.make()
         jsonLimits = registration.policy.body.jsonLimits
         self.capabilities = capabilities
@@ -25,7 +30,7 @@ package final class InlineInvoker: Invoker {
         let run = InlineRun(invocation, clock: clock, capabilities: capabilities, reply: reply)
         let handler = function.handle
         // On the caller's thread until the handler first suspends: no hop for the handler that never does.
-        let task = Task.immediate { [invocation] in
+        let task = Task.immediate(executorPreference: executor) { [invocation] in
             do {
                 let response = try await handler(invocation, Context(run))
                 try await InlineInvoker.deliver(response, to: reply)
@@ -101,7 +106,9 @@ private final class InlineRun: InvocationScope, RunningInvocation, @unchecked Se
 
     init(_ invocation: Invocation, clock: HostClock, capabilities: any Capabilities, reply: any InvocationReply) {
         self.reply = reply
-        super.init(head: invocation.head, clock: clock, deadline: invocation.deadline, capabilities: capabilities)
+        super.init(
+            head: invocation.head, identity: invocation.identity, stream: invocation.stream, clock: clock,
+            deadline: invocation.deadline, capabilities: capabilities)
     }
 
     func started(_ task: Task<Void, Never>) {

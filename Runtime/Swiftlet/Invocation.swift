@@ -7,12 +7,15 @@ package struct Invocation: Sendable {
     package var body: FunctionBody
     /// In the nanoseconds of the monotonic clock, which all processes of a machine share.
     package let deadline: UInt64
+    /// Its number on the hop, in a worker; 0 in the host's own process.
+    package let stream: UInt32
 
-    package init(head: FunctionRequestHead, identity: Identity, body: FunctionBody, deadline: UInt64) {
+    package init(head: FunctionRequestHead, identity: Identity, body: FunctionBody, deadline: UInt64, stream: UInt32 = 0) {
         self.head = head
         self.identity = identity
         self.body = body
         self.deadline = deadline
+        self.stream = stream
     }
 }
 

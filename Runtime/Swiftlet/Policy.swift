@@ -26,6 +26,8 @@ public struct Policy: Sendable {
     public var concurrency: Int
     /// What of the host the function uses through its ``Context``, beyond its secrets, settings and egress.
     public var capabilities: Set<Capability>
+    /// A body to try it with, for the lines that `serve` prints; a JSON text.
+    public var example: String
     /// Processes the function runs in; each request goes to the one with the least to do.
     public var workers: Int
     /// What one of those processes may take.
@@ -44,7 +46,8 @@ public struct Policy: Sendable {
         concurrency: Int = 256,
         capabilities: Set<Capability> = [],
         workers: Int = 1,
-        limits: WorkerLimits = WorkerLimits()
+        limits: WorkerLimits = WorkerLimits(),
+        example: String = "{}"
     ) {
         self.methods = methods
         self.rateLimit = rateLimit
@@ -59,6 +62,7 @@ public struct Policy: Sendable {
         self.capabilities = capabilities
         self.workers = workers
         self.limits = limits
+        self.example = example
     }
 }
 
@@ -68,6 +72,8 @@ public enum Capability: String, Sendable, Hashable, CaseIterable {
     case rateLimit = "rate-limit"
     /// ``Context/hostReport(ready:)``: how the host and its functions are.
     case hostReport = "host-report"
+    /// ``Context/storage``: signed uploads and downloads, lists and removal, as the caller of the request may have them.
+    case storage
 }
 
 /// What a worker process may take. They hold where a function runs in a process of its own; with `--inline` only ``output`` and

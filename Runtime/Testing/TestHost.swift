@@ -55,6 +55,15 @@ public struct TestHost: Sendable {
         sink: LogSink? = nil, _ body: @Sendable (TestHost) async throws -> Result
     ) async throws -> Result {
         var configuration = configuration
+        // Each host has files of its own, for as long as it lives.
+        if case .local(directory: nil) = configuration.storage.place,
+            functions.contains(where: { $0.policy.capabilities.contains(.storage) })
+        {
+            return try await TemporaryFolder.with { folder in
+                configuration.storage.place = .local(directory: folder)
+                return try await run(functions, secrets: secrets, configuration: configuration, sink: sink, body)
+            }
+        }
         configuration.server.addresses = configuration.server.addresses.map { address in
             if case .tcp(let host, _) = address { .tcp(host: host, port: 0) } else { address }
         }

@@ -7,6 +7,8 @@ package enum Call: Sendable, Equatable {
     case checkRateLimit(key: String, limit: Int, nanoseconds: Int64)
     case resetRateLimit(key: String, limit: Int, nanoseconds: Int64)
     case hostReport(ready: Bool)
+    /// `stream` is the request it is asked for; the host looks up who called.
+    case storage(StorageAsk, stream: UInt32)
 
     /// The longest key that is counted.
     package static let longestKey = 1024
@@ -20,6 +22,10 @@ package enum Call: Sendable, Equatable {
         case .hostReport(let ready):
             buffer.put(UInt8(3))
             buffer.put(UInt8(ready ? 1 : 0))
+        case .storage(let ask, let stream):
+            buffer.put(UInt8(4))
+            buffer.put(stream)
+            ask.write(to: &buffer)
         }
     }
 
@@ -40,6 +46,9 @@ package enum Call: Sendable, Equatable {
             let (key, limit, nanoseconds) = try Call.readRate(&payload)
             self = .resetRateLimit(key: key, limit: limit, nanoseconds: nanoseconds)
         case 3: self = .hostReport(ready: try payload.takeFlag())
+        case 4:
+            let stream = try payload.take32()
+            self = .storage(try StorageAsk(&payload), stream: stream)
         default: throw .malformed
         }
         try payload.checkEnd()
@@ -55,6 +64,7 @@ package enum Call: Sendable, Equatable {
         switch self {
         case .checkRateLimit, .resetRateLimit: .rateLimit
         case .hostReport: .hostReport
+        case .storage: .storage
         }
     }
 }
@@ -63,6 +73,7 @@ package enum CallResult: Sendable {
     case rateLimit(RateLimitAnswer)
     case done
     case report(HostReport)
+    case storage(StorageTold)
     case refused(HTTPError)
 
     package func write(to buffer: inout ByteBuffer) {
@@ -85,6 +96,9 @@ package enum CallResult: Sendable {
                 buffer.put(check.note)
                 buffer.put(UInt64(bitPattern: Int64(check.observed ?? -1)))
             }
+        case .storage(let told):
+            buffer.put(UInt8(5))
+            told.write(to: &buffer)
         case .refused(let error):
             buffer.put(UInt8(4))
             ResponseFrame.writeFailure(error, to: &buffer)
@@ -113,6 +127,7 @@ package enum CallResult: Sendable {
         case 4:
             self = .refused(try ResponseFrame.readFailure(payload))
             return
+        case 5: self = .storage(try StorageTold(&payload))
         default: throw .malformed
         }
         try payload.checkEnd()

@@ -1,4 +1,5 @@
 package import Logging
+import NIOCore
 package import Swiftlet
 
 /// What a function may use, seen from its worker: its secrets and settings were handed over at boot, its way out is the worker's own, the
@@ -62,6 +63,20 @@ package final class RemoteCapabilities: Capabilities {
     package func hostReport(ready: Bool) async throws -> HostReport {
         switch await link.call(.hostReport(ready: ready)) {
         case .report(let report): return report
+        case .refused(let error): throw error
+        default: throw RemoteCapabilities.odd
+        }
+    }
+
+    package func storage(_ ask: StorageAsk, for invocation: InvocationReference) async throws -> StorageTold {
+        let call = Call.storage(ask, stream: invocation.stream)
+        var size = ByteBuffer()
+        call.write(to: &size)
+        guard size.readableBytes <= Frame.maximumPayload else {
+            throw HTTPError(413, .payloadTooLarge, "This is too much for one call of the storage; ask for less at a time")
+        }
+        switch await link.call(call) {
+        case .storage(let told): return told
         case .refused(let error): throw error
         default: throw RemoteCapabilities.odd
         }

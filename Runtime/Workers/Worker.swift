@@ -348,7 +348,16 @@ final class Worker: @unchecked Sendable {
         }
         let capabilities = pool.site.capabilities
         let stream = frame.stream
-        Task {
+        var reference: InvocationReference?
+        if case .storage(_, let asked) = call {
+            guard let dispatch = dispatches[asked], !dispatch.isOver else {
+                return answer(stream, .refused(HTTPError(409, .badRequest, "The request this is for is over")))
+            }
+            reference = InvocationReference(
+                stream: asked, head: dispatch.invocation.head, identity: dispatch.invocation.identity)
+        }
+        // On the loop until it first waits: most answers are there at once.
+        Task.immediate {
             let result: CallResult
             do {
                 switch call {
@@ -359,15 +368,25 @@ final class Worker: @unchecked Sendable {
                     try await capabilities.resetRateLimit(key, limit: limit, window: .nanoseconds(nanoseconds))
                     result = .done
                 case .hostReport(let ready): result = .report(try await capabilities.hostReport(ready: ready))
+                case .storage(let ask, _):
+                    guard let reference else { return }
+                    result = .storage(try await capabilities.storage(ask, for: reference))
                 }
             } catch { result = .refused(HTTPError(handlerThrew: error)) }
-            self.loop.execute { self.answer(stream, result) }
+            if self.loop.inEventLoop { self.answer(stream, result) } else { self.loop.execute { self.answer(stream, result) } }
         }
     }
 
     private func answer(_ stream: UInt32, _ result: CallResult) {
         results += 1
-        write(.result, stream) { result.write(to: &$0) }
+        var payload = ByteBuffer()
+        result.write(to: &payload)
+        if payload.readableBytes > Frame.maximumPayload {
+            payload.clear()
+            CallResult.refused(HTTPError(413, .payloadTooLarge, "The answer is too long for one call; ask for less at a time"))
+                .write(to: &payload)
+        }
+        write(.result, stream) { $0.writeBuffer(&payload) }
     }
 
     private func background(_ frame: Frame) throws(FrameProblem) {

@@ -252,7 +252,8 @@ private final class RunningRequest: InvocationReply, @unchecked Sendable {
 
     func start(with body: FunctionBody) {
         whole = nil
-        let running = link.run(Invocation(head: head, identity: identity, body: body, deadline: deadline), self)
+        let running = link.run(
+            Invocation(head: head, identity: identity, body: body, deadline: deadline, stream: stream), self)
         // It may have been answered, or cancelled, meanwhile.
         if isCancelled { running?.cancel(.clientGone) }
         if !isOver { invocation = running }

@@ -41,7 +41,8 @@ package enum WorkerMain {
         }
         let capabilities = RemoteCapabilities(registration, boot: boot, link: link, fetch: fetch(registration, boot, link))
         // From here on it is the function's own code that may end the process.
-        let invoker = InlineInvoker(registration, capabilities: capabilities, clock: .system)
+        let invoker = InlineInvoker(
+            registration, capabilities: capabilities, clock: .system, executor: LoopExecutor(group.next()))
         link.start(
             socket: socket, function: registration.name, executionID: boot.executionID, invoker: invoker,
             ready: ReadyFrame(active: report?.active ?? [], missing: report?.missing.map(\.description) ?? []))

@@ -4,4 +4,5 @@ public import Swiftlet
 @FunctionRegistry public var registeredFunctions: [Registration] {
     GeminiProxy.self
     Health.self
+    UploadSign.self
 }

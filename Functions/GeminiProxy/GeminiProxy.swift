@@ -19,7 +19,8 @@ struct GeminiProxy: EdgeFunction {
         deadline: .seconds(60),
         secrets: [.geminiAPIKey],
         egress: ["generativelanguage.googleapis.com"],
-        settings: [.geminiBaseURL, .geminiModel, .geminiMaxOutputTokens]
+        settings: [.geminiBaseURL, .geminiModel, .geminiMaxOutputTokens],
+        example: #"{"prompt":"Hello"}"#
     )
 
     func handle(_ request: Request<Prompt>, from user: User, in context: Context) async throws -> Response {

@@ -2,7 +2,8 @@ import Glibc
 
 /// All fuzz targets in one program, so that one instrumented build serves them: `SWIFTLET_FUZZ_TARGET` says which runs.
 private let targets: [String: @Sendable (UnsafePointer<UInt8>, Int) -> Int32] = [
-    "email": fuzzEmail, "filename": fuzzFileName, "frames": fuzzFrames, "html": fuzzHTMLText, "http": fuzzHTTP, "json": fuzzJSON,
+    "content": fuzzContent, "fields": fuzzStorageHeaders, "multipart": fuzzMultipart, "email": fuzzEmail,
+    "filename": fuzzFileName, "frames": fuzzFrames, "html": fuzzHTMLText, "http": fuzzHTTP, "json": fuzzJSON,
     "jwt": fuzzJWT, "malicious": fuzzMalicious, "sensitive": fuzzSensitive, "text": fuzzText, "url": fuzzURL,
 ]
 

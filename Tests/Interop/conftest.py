@@ -7,7 +7,9 @@ import json
 import os
 import pathlib
 import queue
+import shutil
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -41,6 +43,9 @@ class Host:
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("SWIFTLET_", "SUPABASE_", "JWT_"))}
         # Of the many functions of the fixtures a test needs few: their workers start when they are asked.
         environment["SWIFTLET_COLD_START"] = "1"
+        # A folder of files belongs to one host at a time.
+        self.storage = tempfile.mkdtemp(prefix="swiftlet-storage-")
+        environment["SWIFTLET_STORAGE"] = self.storage
         environment.update(env or {})
         self.process = subprocess.Popen(
             [binary(program), "serve", "--port", "0", "--admin-port", "0", "--log-format", "json", *flags],
@@ -77,7 +82,10 @@ class Host:
 
     def stop(self):
         self.process.terminate()
-        return self.process.wait(timeout=40)
+        try:
+            return self.process.wait(timeout=40)
+        finally:
+            shutil.rmtree(self.storage, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,8 @@ import signal
 import socket
 import subprocess
 import threading
+import time
+import urllib.request
 
 import httpx
 import pytest
@@ -234,3 +236,25 @@ def gemini():
         assert host.stop() == 0
     mock.terminate()
     mock.wait(timeout=20)
+
+
+def test_a_client_that_leaves_in_the_middle_of_its_body_is_let_go():
+    host = Host()
+    try:
+        with socket.create_connection(("127.0.0.1", host.port)) as client:
+            client.sendall(
+                f"POST /functions/v1/echo HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token()}\r\n"
+                "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{".encode())
+            deadline = time.monotonic() + 20
+            while open_connections(host) != 1:
+                assert time.monotonic() < deadline
+        host.wait_for(lambda line: line.get("status") == 499)
+        while open_connections(host) != 0:
+            assert time.monotonic() < deadline
+    finally:
+        host.stop()
+
+
+def open_connections(host):
+    text = urllib.request.urlopen(f"http://127.0.0.1:{host.admin_port}/metrics").read().decode()
+    return int(float(next(line.split()[-1] for line in text.splitlines() if line.startswith("swiftlet_connections_open "))))

@@ -28,7 +28,7 @@ import Testing
         var expected: [String: [Line]] = [:]
         var answered = 0
         for round in 0..<36 {
-            for line in try run(probe, scratch.store, round) {
+            for line in try await run(probe, scratch.store, round) {
                 switch line {
                 case .begun(let upload): expected[upload.key, default: []].append(upload)
                 case .done(let upload):
@@ -65,7 +65,7 @@ import Testing
         #expect(answered > 100)
     }
 
-    struct Line {
+    struct Line: Sendable {
         let key: String
         let bytes: Int
         let seed: Int
@@ -87,12 +87,19 @@ import Testing
         }
     }
 
-    enum Said {
+    enum Said: Sendable {
         case begun(Line), done(Line), failed(String)
     }
 
     /// Starts the probe, kills it at some point after it has opened the folder, and gives what it said.
-    private func run(_ probe: String, _ folder: String, _ round: Int) throws -> [Said] {
+    private func run(_ probe: String, _ folder: String, _ round: Int) async throws -> [Said] {
+        // On a thread of its own: it waits for the process, and the threads that tests share are few.
+        try await withCheckedThrowingContinuation { continuation in
+            Thread.detachNewThread { continuation.resume(with: Result { try Self.kill(probe, folder, round) }) }
+        }
+    }
+
+    private static func kill(_ probe: String, _ folder: String, _ round: Int) throws -> [Said] {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: probe)
         process.arguments = [folder, "\(round)"]
@@ -107,7 +114,7 @@ import Testing
             if more.isEmpty { break }
             said += more
         }
-        kill(process.processIdentifier, SIGKILL)
+        _ = Foundation.kill(process.processIdentifier, SIGKILL)
         said += pipe.fileHandleForReading.readDataToEndOfFile()
         process.waitUntilExit()
         return String(decoding: said, as: UTF8.self).split(separator: "\n").compactMap { line in

@@ -72,7 +72,8 @@ extension StorageAPI {
     private func visible(_ prefix: String, _ caller: StorageCaller, in bucket: Bucket) throws(StorageError) -> String? {
         switch caller {
         case .service: return nil
-        case .user(let id): return id
+        // Below one's own folder everything is one's own, whoever put it there.
+        case .user(let id): return StorageRules.isBelow(prefix.hasSuffix("/") ? prefix : prefix + "/", id) ? nil : id
         case .nobody: throw StorageError(.accessDenied, "Sign in to list objects")
         }
     }

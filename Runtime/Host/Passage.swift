@@ -164,8 +164,6 @@ final class Passage: InvocationReply, @unchecked Sendable {
     private func bodyFailed(_ failure: BodyFailure) {
         switch failure {
         case .clientGone:
-            // Half a request cannot be answered: the connection goes, and does not wait for an answer that nobody writes.
-            exchange.abort()
             closeRecord(clientGone: true)
         default: refuse(HTTPError(failure, limit: slot.body.limit))
         }
@@ -412,10 +410,7 @@ final class Passage: InvocationReply, @unchecked Sendable {
         if let fault = reply.fault {
             refusal = ErrorCode(fault.code.rawValue)
             dresser.add("cache-control", "no-store")
-            if fault.code == .clientGone {
-                exchange.abort()
-                return closeRecord(clientGone: true)
-            }
+            if fault.code == .clientGone { return closeRecord(clientGone: true) }
             if fault.status >= 500 || fault.cause != nil { host.logCause(self, fault.httpError) }
         }
         switch reply.body {
@@ -471,6 +466,7 @@ final class Passage: InvocationReply, @unchecked Sendable {
             await host.refreshKeys()
             loop.execute {
                 guard self.phase == .open else { return }
+                self.exchange.onClientGone = nil
                 do throws(HTTPError) { try host.authenticate(self) } catch { self.refuse(error) }
             }
         }
@@ -484,6 +480,8 @@ final class Passage: InvocationReply, @unchecked Sendable {
         deadlineTimer = nil
         idleTimer?.cancel()
         idleTimer = nil
+        // Nobody writes an answer any more: the connection does not wait for one.
+        if clientGone { exchange.abort() }
         host.record(
             Ending(
                 slot: enteredSlot, isStorage: isForStorage, status: clientGone ? 499 : status, startedAt: startedAt,

@@ -15,7 +15,10 @@ package enum StorageCaller: Hashable, Sendable {
 
 /// What may be stored where, and by whom. Pure: what is in the store already is looked up elsewhere.
 package enum StorageRules {
+    /// Of what travels in a link.
     package static let longestMetadata = 2 * 1024
+    /// Of what comes with the file.
+    package static let longestOwnMetadata = 16 * 1024
 
     // MARK: Whose
 
@@ -94,7 +97,7 @@ package enum StorageRules {
                 endings.map { "A file of type \(essence) is named \($0)" }
                     ?? "The name's ending belongs to another type than \(essence)")
         }
-        if verdict.errors.contains(.badName) { throw badName }
+        if verdict.errors.contains(.badName) { try checkRuns(name, type: type, in: bucket) }
         return FileType.named(essence)?.name ?? essence
     }
 
@@ -103,11 +106,18 @@ package enum StorageRules {
         let essence = FileType.normalised(type) ?? ""
         let known = FileType.named(essence)
         guard bucket.rules.takes(essence, known) else { throw refusal(type: type, in: bucket) }
-        // Who allows a type allows the endings of its files.
-        let endings = known?.family == .active ? Set(known?.extensions ?? []) : []
-        guard let clean = FileName.sanitized(name, allowing: endings) else { throw badName }
+        guard let clean = FileName.sanitized(name, allowing: endings(known)) else { throw badName }
         return clean
     }
+
+    /// Refuses a name that says that the file runs; one that is only unusual is for the key's letters to judge.
+    package static func checkRuns(_ name: String, type: String, in bucket: Bucket) throws(StorageError) {
+        let known = FileType.normalised(type).flatMap(FileType.named)
+        guard FileName.sanitized(name, allowing: endings(known)) != nil else { throw badName }
+    }
+
+    /// Who allows a type allows the endings of its files.
+    private static func endings(_ type: FileType?) -> Set<String> { type?.family == .active ? Set(type?.extensions ?? []) : [] }
 
     private static let badName = StorageError(
         .invalidKey, "The file's name is not taken: it says that the file runs, or is no plain name")

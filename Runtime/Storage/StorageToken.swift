@@ -126,7 +126,7 @@ package final class TokenSigner: Sendable {
         guard let json = try? JSON.parse(payload), let url = json["url"]?.string,
             let slash = url.utf8.firstIndex(of: UInt8(ascii: "/")),
             let scope = json["scope"]?.string.flatMap(StorageToken.Scope.init), let issued = json["iat"]?.int,
-            let expires = json["exp"]?.int
+            let expires = json["exp"]?.int, (0..<(1 << 40)).contains(expires)
         else { return nil }
         let path = ObjectPath(bucket: String(url[..<slash]), key: String(url[url.utf8.index(after: slash)...]))
         var token = StorageToken(scope: scope, path: path, issuedAt: Int64(issued), expiresAt: Int64(expires))

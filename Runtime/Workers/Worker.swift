@@ -369,7 +369,7 @@ final class Worker: @unchecked Sendable {
                     result = .done
                 case .hostReport(let ready): result = .report(try await capabilities.hostReport(ready: ready))
                 case .storage(let ask, _):
-                    guard let reference else { return }
+                    guard let reference else { throw HTTPError(409, .badRequest, "The request this is for is over") }
                     result = .storage(try await capabilities.storage(ask, for: reference))
                 }
             } catch { result = .refused(HTTPError(handlerThrew: error)) }

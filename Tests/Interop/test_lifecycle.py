@@ -258,3 +258,18 @@ def test_a_client_that_leaves_in_the_middle_of_its_body_is_let_go():
 def open_connections(host):
     text = urllib.request.urlopen(f"http://127.0.0.1:{host.admin_port}/metrics").read().decode()
     return int(float(next(line.split()[-1] for line in text.splitlines() if line.startswith("swiftlet_connections_open "))))
+
+
+def test_a_client_that_does_not_wait_for_the_answer_is_let_go():
+    host = Host()
+    try:
+        with socket.create_connection(("127.0.0.1", host.port)) as client:
+            client.sendall(f"GET /functions/v1/slow?ms=5000 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token()}\r\n\r\n".encode())
+            deadline = time.monotonic() + 20
+            while open_connections(host) != 1:
+                assert time.monotonic() < deadline
+        host.wait_for(lambda line: line.get("status") == 499)
+        while open_connections(host) != 0:
+            assert time.monotonic() < deadline
+    finally:
+        host.stop()

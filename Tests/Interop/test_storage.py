@@ -146,6 +146,13 @@ def test_storage3_signs_downloads(host):
     assert answer.headers["content-disposition"].startswith("attachment; filename=n%C3%A4me%20%22.png; filename*=UTF-8''")
     assert answer.headers["x-content-type-options"] == "nosniff" and "sandbox" in answer.headers["content-security-policy"]
     assert answer.headers["content-type"] == "image/png" and "expires" in answer.headers and "cache-control" not in answer.headers
+    # storage-js encodes what it is given, once; so it is given the key as it is.
+    files.upload(f"{USER}/d/my photo (1)+.png", content, {"content-type": "image/png"})
+    given = httpx.post(f"{host.url}/storage/v1/object/sign/chat/{USER}/d/my photo (1)+.png", json={"expiresIn": 60},
+                       headers={"Authorization": f"Bearer {token()}"}).json()["signedURL"]
+    assert given.startswith(f"/object/sign/chat/{USER}/d/my photo (1)+.png?token=")
+    assert httpx.get(host.url + "/storage/v1" + given.replace(" ", "%20")).content == content
+    assert httpx.get(files.create_signed_url(f"{USER}/d/my photo (1)+.png", 60)["signedURL"]).content == content
     links = files.create_signed_urls([f"{USER}/d/x.png", f"{USER}/d/none.png", f"{OTHER}/d/x.png"], 60)
     assert [bool(item["signedURL"]) for item in links] == [True, False, False]
     assert links[1]["error"] == links[2]["error"] == "Either the object does not exist or you do not have access to it"
@@ -440,6 +447,28 @@ def test_raw_bodies_carry_metadata_and_cache_control(host):
     assert answer.json() == {"Key": f"chat/{USER}/raw.txt"}
     info = client(host).from_("chat").info(f"{USER}/raw.txt")
     assert info["metadata"] == {"a": "ä"} and info["cache_control"] == "max-age=3600"
+
+
+def test_what_others_could_fill_or_keep_is_bounded(host):
+    files = client(host).from_("chat")
+    with pytest.raises(StorageApiError) as failure:
+        files.upload(f"{USER}/meta.txt", b"x", {"content-type": "text/plain", "metadata": {"a": "x" * 20_000}})
+    assert failure.value.status == "413"
+    link = signed(host, b"hello", name="signed.txt", type="text/plain", metadata={"conversation": 1})
+    put(link, b"hello", "text/plain", **{"x-metadata": base64.b64encode(b'{"conversation":2}').decode()})
+    assert files.info(link["path"])["metadata"] == {"conversation": 1}
+    answer = httpx.get(f"{host.url}/storage/v1/object/chat/{link['path']}", headers={"Authorization": f"Bearer {token()}"})
+    assert answer.headers["cache-control"].startswith("private")
+    for name in ["x.php.jpg", ".htaccess", "x.exe"]:
+        with pytest.raises(StorageApiError):
+            files.upload(f"{USER}/{name}", b"x", {"content-type": "application/octet-stream"})
+    # Nobody is refused before a byte of the body is read.
+    connection = raw(host, ["POST /storage/v1/object/list/chat HTTP/1.1", "Host: a", "Content-Type: application/json", "Content-Length: 2000000"])
+    assert b'"statusCode":"403"' in connection.recv(4096)
+    connection.close()
+    made = [resumable(host, 10, bearer=token(OTHER), path=f"{OTHER}/many/{number}.dat").status_code for number in range(70)]
+    assert made.count(201) == 64 and set(made[64:]) == {429}
+    assert resumable(host, 10, bearer=token(), path=f"{USER}/many/1.dat").status_code == 201
 
 
 def test_a_page_of_another_origin_may_use_all_of_it(host):

@@ -6,7 +6,7 @@ extension StorageAPI {
 
     /// `POST /object/list/{bucket}` `{"prefix", "limit", "offset", "sortBy", "search"}`: one folder.
     func list(_ request: StorageRequest, _ bucket: Bucket) async throws(StorageError) -> StorageReply {
-        let caller = try caller(request)
+        let caller = try knownCaller(request)
         let body = try await Self.object(request)
         var query = ListQuery(bucket: bucket.id)
         query.prefix = body["prefix"]?.string ?? ""
@@ -14,7 +14,7 @@ extension StorageAPI {
         query.limit = try Self.number(body["limit"], in: 1...1000, default: 100, named: "limit")
         query.offset = try Self.number(body["offset"], in: 0...10_000_000, default: 0, named: "offset")
         try Self.sort(body["sortBy"], &query)
-        query.owner = try visible(query.prefix, caller, in: bucket)
+        guard try see(&query, caller) else { return Self.json([]) }
         let entries = try await store.list(query)
         return Self.json(
             .array(
@@ -32,7 +32,7 @@ extension StorageAPI {
 
     /// `POST /object/list-v2/{bucket}`: the same in pages; the cursor says how many came before.
     func listPages(_ request: StorageRequest, _ bucket: Bucket) async throws(StorageError) -> StorageReply {
-        let caller = try caller(request)
+        let caller = try knownCaller(request)
         let body = try await Self.object(request)
         var query = ListQuery(bucket: bucket.id)
         query.prefix = body["prefix"]?.string ?? ""
@@ -44,7 +44,7 @@ extension StorageAPI {
             query.offset = offset
         }
         try Self.sort(body["sortBy"], &query)
-        query.owner = try visible(query.prefix, caller, in: bucket)
+        guard try see(&query, caller) else { return Self.json(["hasNext": false, "folders": [], "objects": []]) }
         query.limit = limit
         let page = try await store.list(query)
         query.offset += page.count
@@ -68,13 +68,17 @@ extension StorageAPI {
             ]))
     }
 
-    /// Whose objects a listing shows: the caller's own, everybody's for the project.
-    private func visible(_ prefix: String, _ caller: StorageCaller, in bucket: Bucket) throws(StorageError) -> String? {
+    /// Whether there is anything to see in the folder asked for: everything for the project; for a user what lies below the user's own folder,
+    /// and at the root that folder alone.
+    private func see(_ query: inout ListQuery, _ caller: StorageCaller) throws(StorageError) -> Bool {
         switch caller {
-        case .service: return nil
-        // Below one's own folder everything is one's own, whoever put it there.
-        case .user(let id): return StorageRules.isBelow(prefix.hasSuffix("/") ? prefix : prefix + "/", id) ? nil : id
+        case .service: return true
         case .nobody: throw StorageError(.accessDenied, "Sign in to list objects")
+        case .user(let id):
+            var folder = query.prefix
+            while folder.utf8.last == UInt8(ascii: "/") { folder.removeLast() }
+            if folder.isEmpty { query.owner = id }
+            return folder.isEmpty || StorageRules.isBelow(folder + "/", id)
         }
     }
 
@@ -111,7 +115,7 @@ extension StorageAPI {
 
     /// `DELETE /object/{bucket}` `{"prefixes": [keys]}`: those that were there and are the caller's.
     func removeMany(_ request: StorageRequest, _ bucket: Bucket) async throws(StorageError) -> StorageReply {
-        let caller = try caller(request)
+        let caller = try knownCaller(request)
         let body = try await Self.object(request)
         guard let keys = body["prefixes"]?.array?.map(\.string), (1...1000).contains(keys.count) else {
             throw StorageError(.invalidRequest, "body/prefixes must be an array of 1 to 1000 keys")
@@ -136,7 +140,7 @@ extension StorageAPI {
 
     /// `POST /object/move` and `/object/copy` `{"bucketId", "sourceKey", "destinationKey"}`, within one bucket.
     func move(_ request: StorageRequest, copying: Bool) async throws(StorageError) -> StorageReply {
-        let caller = try caller(request)
+        let caller = try knownCaller(request)
         let body = try await Self.object(request)
         guard let id = body["bucketId"]?.string, let from = body["sourceKey"]?.string, let to = body["destinationKey"]?.string
         else {

@@ -7,7 +7,7 @@ import SwiftletSanitize
 extension StorageAPI {
     /// `POST /object/sign/{bucket}/{path}` `{"expiresIn": seconds, "transform"?}`.
     func signDownload(_ request: StorageRequest, _ path: ObjectPath) async throws(StorageError) -> StorageReply {
-        let caller = try caller(request)
+        let caller = try knownCaller(request)
         _ = try bucket(of: path)
         let body = try await Self.object(request)
         let seconds = try Self.lifetime(body["expiresIn"])
@@ -22,7 +22,7 @@ extension StorageAPI {
 
     /// `POST /object/sign/{bucket}` `{"expiresIn", "paths"}`: each path by itself, in their order.
     func signDownloads(_ request: StorageRequest, _ bucket: Bucket) async throws(StorageError) -> StorageReply {
-        let caller = try caller(request)
+        let caller = try knownCaller(request)
         let body = try await Self.object(request)
         let seconds = try Self.lifetime(body["expiresIn"])
         guard let paths = body["paths"]?.array, (1...1000).contains(paths.count) else {
@@ -49,7 +49,9 @@ extension StorageAPI {
         var token = StorageToken(scope: .download, path: path, issuedAt: seconds, expiresAt: seconds + Int64(lifetime))
         token.transform = transform
         let root = transform == nil ? "object" : "render/image"
-        return "/\(root)/sign/\(path.bucket)/\(PercentText.encoded(path.key))?token=\(signer.sign(token))"
+        // As the original, with the key as it is: its clients encode what they are given.
+        let key = path.key.utf8.contains(UInt8(ascii: "?")) ? PercentText.encoded(path.key) : path.key
+        return "/\(root)/sign/\(path.bucket)/\(key)?token=\(signer.sign(token))"
     }
 
     static func lifetime(_ json: JSON?) throws(StorageError) -> Int {
@@ -106,16 +108,26 @@ extension StorageAPI {
             return try await thumbnail(request, path, wanted)
         }
         let file = try await store.open(path)
-        return Self.send(request, file, type: file.info.contentType, etag: file.info.etag, now: seconds)
+        return Self.send(
+            request, file, type: file.info.contentType, etag: file.info.etag, now: seconds,
+            isPublic: try bucket(of: path).isPublic)
+    }
+
+    /// What belongs to somebody is for nobody's shared cache.
+    private static func cacheControl(_ info: ObjectInfo, isPublic: Bool) -> String {
+        let given = info.cacheControl ?? "no-cache"
+        return isPublic ? given : "private, \(given)"
     }
 
     /// A stored file, as far as the request wants it. It is never more to a browser than what it was checked to be.
-    static func send(_ request: StorageRequest, _ file: StoredFile, type: String, etag: String, now: Int64) -> StorageReply {
+    static func send(_ request: StorageRequest, _ file: StoredFile, type: String, etag: String, now: Int64, isPublic: Bool)
+        -> StorageReply
+    {
         let info = file.info
         let modified = info.updatedAt / 1000
         var fields: [(name: String, value: String)] = [
             ("etag", etag), ("last-modified", HTTPDate.write(modified)), ("accept-ranges", "bytes"),
-            ("cache-control", info.cacheControl ?? "no-cache"),
+            ("cache-control", cacheControl(info, isPublic: isPublic)),
         ]
         let answer = Preconditions(
             range: request.field("range"), ifRange: request.field("if-range"),
@@ -165,7 +177,9 @@ extension StorageAPI {
         }
         let original = try await store.open(path)
         let made = try await thumbnails.thumbnail(of: original, wanted)
-        return Self.send(request, made, type: made.info.contentType, etag: made.info.etag, now: seconds)
+        return Self.send(
+            request, made, type: made.info.contentType, etag: made.info.etag, now: seconds,
+            isPublic: try bucket(of: path).isPublic)
     }
 
     // MARK: What is known of files

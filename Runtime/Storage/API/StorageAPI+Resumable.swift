@@ -59,7 +59,7 @@ extension StorageAPI {
     private func authorise(_ request: StorageRequest, _ intent: UploadIntent, isSigned: Bool) throws(StorageError) {
         guard isSigned else { return try mayWrite(intent.path.key, try caller(request)) }
         let token = try signature(request, of: intent.path)
-        guard token.id == intent.oneShot?.id else { throw StorageError(.invalidSignature, "Invalid signature") }
+        guard let id = token.id, id == intent.oneShot?.id else { throw StorageError(.invalidSignature, "Invalid signature") }
     }
 
     private func signature(_ request: StorageRequest, of path: ObjectPath) throws(StorageError) -> StorageToken {
@@ -91,11 +91,13 @@ extension StorageAPI {
                 concat: request.field("upload-concat"), maxBytes: terms.maxBytes)
         }
         try terms.admit(declaredLength: length)
+        guard length > 0 else { throw StorageError(.invalidRequest, "An empty file is not taken\n") }
         var intent = UploadIntent(
             path: path, owner: terms.owner, contentType: try terms.type(metadata.contentType),
             cacheControl: metadata.cacheControl.flatMap { Int($0) }.map { "max-age=\($0)" }, maxBytes: terms.maxBytes,
             exactBytes: terms.exactBytes, sha256: terms.sha256, upsert: terms.upsert, oneShot: terms.oneShot)
-        intent.metadata = try StorageRules.metadata(metadata.metadata, limit: 64 * 1024) ?? terms.metadata
+        let given = try StorageRules.metadata(metadata.metadata, limit: StorageRules.longestOwnMetadata)
+        intent.metadata = terms.metadata ?? given
         intent.displayName = terms.displayName
         let upload = try await store.createResumable(intent, length: length)
         let root = "\(request.origin)/storage/v1/upload/resumable\(isSigned ? "/sign" : "")"

@@ -153,6 +153,7 @@ struct UploadTerms: Sendable {
     /// The type the file is judged as.
     func type(_ header: String?) throws(StorageError) -> String {
         let declared = StorageRules.declared(header, name: name)
+        try StorageRules.checkRuns(name, type: contentType ?? declared, in: bucket)
         guard let contentType else {
             let type = FileType.named(declared)
             guard bucket.rules.takes(declared, type) else {
@@ -188,7 +189,9 @@ final class UploadIntake {
             path: terms.path, owner: terms.owner, contentType: type, cacheControl: Self.cacheControl(cacheControl),
             maxBytes: terms.maxBytes, exactBytes: terms.exactBytes, sha256: terms.sha256, upsert: terms.upsert,
             oneShot: terms.oneShot)
-        intent.metadata = try StorageRules.metadata(metadata, limit: 1 << 20) ?? terms.metadata
+        let given = try StorageRules.metadata(metadata, limit: StorageRules.longestOwnMetadata)
+        // What was signed stays; a client adds only where nothing was.
+        intent.metadata = terms.metadata ?? given
         intent.displayName = terms.displayName
         judge = ContentJudge(
             declared: type, fileExtension: FileName.fileExtension(terms.name), rules: terms.bucket.rules)

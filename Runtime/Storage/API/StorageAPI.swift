@@ -139,6 +139,13 @@ package final class StorageAPI: Sendable {
         return request.caller
     }
 
+    /// The same where nobody in particular has no business: before a body is read.
+    func knownCaller(_ request: StorageRequest) throws(StorageError) -> StorageCaller {
+        let caller = try caller(request)
+        guard caller != .nobody else { throw StorageError(.accessDenied, "Sign in first: the token or key sent names no user") }
+        return caller
+    }
+
     /// With the words the original has for it, which its clients look for.
     func mayWrite(_ key: String, _ caller: StorageCaller) throws(StorageError) {
         do throws(StorageError) { try StorageRules.mayWrite(key, caller) } catch {

@@ -85,7 +85,7 @@ struct CatalogueListing {
         // `instr` knows no wildcards.
         let statement = try database.cachedStatement(
             sql: """
-                SELECT \(CatalogueObjects.columns) FROM objects
+                SELECT \(CatalogueObjects.listedColumns) FROM objects
                 WHERE \(query.owner == nil ? "" : "owner = ? AND ")bucket = ? AND folder = ?
                 \(needle.isEmpty ? "" : "AND instr(lower(name), ?) > 0") ORDER BY \(order) LIMIT ? OFFSET ?
                 """)

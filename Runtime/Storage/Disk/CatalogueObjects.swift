@@ -6,6 +6,11 @@ enum CatalogueObjects {
         bucket, folder, name, id, version, owner, size, content_type, cache_control, created_at, updated_at, metadata, display_name
         """
 
+    /// The same without what no listing shows, and what could be long.
+    static let listedColumns = """
+        bucket, folder, name, id, version, owner, size, content_type, cache_control, created_at, updated_at, NULL, display_name
+        """
+
     static func info(_ row: Row) -> ObjectInfo {
         let version: String = row[4]
         return ObjectInfo(

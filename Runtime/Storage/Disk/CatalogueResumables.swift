@@ -34,6 +34,11 @@ enum CatalogueResumables {
         try Int.fetchOne(database.cachedStatement(sql: "SELECT count(*) FROM resumables")) ?? 0
     }
 
+    static func count(of owner: String, in database: Database) throws -> Int {
+        try Int.fetchOne(
+            database.cachedStatement(sql: "SELECT count(*) FROM resumables WHERE owner = ?"), arguments: [owner]) ?? 0
+    }
+
     static func has(version: String, in database: Database) throws -> Bool {
         try Int.fetchOne(database.cachedStatement(sql: "SELECT 1 FROM resumables WHERE version = ?"), arguments: [version]) != nil
     }

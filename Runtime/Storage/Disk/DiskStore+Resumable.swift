@@ -14,15 +14,13 @@ package struct ResumableInfo: Hashable, Sendable {
 }
 
 extension StorageError {
-    private static let offsetCause = "another offset"
-
     /// An append that does not begin where the upload stands.
     package static func wrongOffset(_ offset: Int) -> StorageError {
-        StorageError(.invalidRequest, "The upload stands at \(offset); go on from there", cause: offsetCause)
+        StorageError(.wrongOffset, "The upload stands at \(offset); go on from there")
     }
 
     /// Whether it is `wrongOffset`: a conflict for TUS (409), not a bad request.
-    package var isWrongOffset: Bool { code == .invalidRequest && cause == Self.offsetCause }
+    package var isWrongOffset: Bool { code == .wrongOffset }
 }
 
 extension DiskStore {
@@ -60,6 +58,10 @@ extension DiskStore {
                 replaced.set(old)
             }
             guard try CatalogueResumables.count(in: database) < most else { throw DiskFailure.busy }
+            // One user's half-done uploads do not take the room of all.
+            if let owner = intent.owner, try CatalogueResumables.count(of: owner, in: database) >= min(64, most) {
+                throw StorageError(.slowDown, "Too many uploads are begun and not finished; finish or delete some")
+            }
             try CatalogueResumables.insert(info, version: version, in: database)
             return change
         }

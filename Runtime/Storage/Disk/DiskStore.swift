@@ -17,6 +17,8 @@ package final class DiskStore: Sendable {
     let folder: DiskFolder
     let catalogue: Catalogue
     let threads: DiskThreads
+    /// Listings wait for each other, not uploads for listings.
+    let browsers: DiskThreads
     let line: CommitLine
     let claims = DiskClaims()
     let usageCache = UsageCache()
@@ -46,8 +48,15 @@ package final class DiskStore: Sendable {
         // Mostly they wait for `fsync`, and the disk answers several that wait together in one go.
         threads = try DiskThreads(count: 8, capacity: 4096)
         do throws(StorageError) {
+            browsers = try DiskThreads(count: 1, capacity: 64)
+        } catch {
+            threads.stop()
+            throw error
+        }
+        do throws(StorageError) {
             line = try CommitLine(folder, catalogue, usageCache, helpers: threads, capacity: 4096)
         } catch {
+            browsers.stop()
             threads.stop()
             throw error
         }
@@ -55,6 +64,7 @@ package final class DiskStore: Sendable {
 
     deinit {
         line.stop()
+        browsers.stop()
         threads.stop()
     }
 
@@ -229,7 +239,7 @@ package final class DiskStore: Sendable {
     package func list(_ query: ListQuery) async throws(StorageError) -> [ListEntry] {
         guard bucket(query.bucket) != nil else { throw .noBucket }
         guard let listing = CatalogueListing(query) else { return [] }
-        return try await threads.run { () throws(StorageError) in
+        return try await browsers.run { () throws(StorageError) in
             try self.catalogue.browse { try listing.entries(in: $0) }
         }
     }
@@ -243,6 +253,7 @@ package final class DiskStore: Sendable {
         try? await threads.run { () throws(StorageError) in self.catalogue.close() }
         folder.unlock()
         line.stop()
+        browsers.stop()
         threads.stop()
     }
 }

@@ -44,7 +44,8 @@ package final class HostService: Service {
         let host = host
         let server = HTTPServer(configuration: host.serverConfiguration, handler: host, group: loops)
         // Each function's workers share one of the loops requests come in on, so that most need no other thread.
-        try host.openStorage()
+        // It waits for the disk, which the threads that all tasks share must not.
+        try await NIOThreadPool.singleton.runIfActive { try host.openStorage() }
         for slot in host.slots { slot.invoker.start(on: loops.next()) }
         let addresses: [SocketAddress]
         do { addresses = try await server.start() } catch {

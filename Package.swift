@@ -69,7 +69,6 @@ let package = Package(
             "SwiftletStorage", "Storage",
             [
                 "Swiftlet", "SwiftletCrypto", "SwiftletJSON", "SwiftletHTTP", "SwiftletSanitize", "SwiftletFiles", "CLinux",
-                "COpenSSL",
                 product("GRDB", "GRDB.swift"), nioCore,
             ], exclude: ["README.md"]),
         room("SwiftletTelemetry", "Telemetry", [logging, metrics]),

@@ -1,5 +1,5 @@
 /// base64 of RFC 4648 section 4 as headers carry it: the padding may be missing, nothing else may be.
-enum Base64Text {
+package enum Base64Text {
     private static let values: [UInt8] = {
         var table = [UInt8](repeating: 0xFF, count: 256)
         for (index, letter) in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8.enumerated() {
@@ -8,7 +8,7 @@ enum Base64Text {
         return table
     }()
 
-    static func decode(_ text: some Collection<UInt8>) -> [UInt8]? {
+    package static func decode(_ text: some Collection<UInt8>) -> [UInt8]? {
         var letters = Array(text)
         if letters.count % 4 == 0 {
             for _ in 0..<2 where letters.last == UInt8(ascii: "=") { letters.removeLast() }

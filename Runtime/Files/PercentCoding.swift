@@ -1,13 +1,13 @@
-/// Percent encoding as file names need it.
-enum PercentCoding {
+/// Percent encoding, one layer of it.
+package enum PercentCoding {
     /// Nil when a `%` is not followed by two hexadecimal digits.
-    static func decode(_ bytes: some Collection<UInt8>) -> [UInt8]? {
+    static func decode(_ bytes: some Collection<UInt8>, plusIsBlank: Bool = false) -> [UInt8]? {
         var out: [UInt8] = []
         out.reserveCapacity(bytes.count)
         var rest = bytes.makeIterator()
         while let byte = rest.next() {
             guard byte == UInt8(ascii: "%") else {
-                out.append(byte)
+                out.append(plusIsBlank && byte == UInt8(ascii: "+") ? UInt8(ascii: " ") : byte)
                 continue
             }
             guard let high = rest.next().flatMap(digit), let low = rest.next().flatMap(digit) else { return nil }
@@ -16,8 +16,16 @@ enum PercentCoding {
         return out
     }
 
+    /// UTF-8 text, nil when it is none.
+    package static func text(decoding bytes: some Collection<UInt8>, plusIsBlank: Bool = false) -> String? {
+        decode(bytes, plusIsBlank: plusIsBlank).flatMap { String(validating: $0, as: UTF8.self) }
+    }
+
+    /// A path: as below, but for its slashes.
+    package static func encode(path: String) -> String { encode(path.utf8, keepingSlashes: true) }
+
     /// Everything but letters, digits and `-._~` becomes `%XX`: what is left means nothing to any header or URL.
-    static func encode(_ text: some Sequence<UInt8>) -> String {
+    static func encode(_ text: some Sequence<UInt8>, keepingSlashes: Bool = false) -> String {
         let digits = Array("0123456789ABCDEF".utf8)
         var out: [UInt8] = []
         for byte in text {
@@ -26,6 +34,7 @@ enum PercentCoding {
                 UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
                 UInt8(ascii: "~"):
                 out.append(byte)
+            case UInt8(ascii: "/") where keepingSlashes: out.append(byte)
             default: out += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
             }
         }

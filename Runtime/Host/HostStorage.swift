@@ -114,7 +114,7 @@ final class HostStorage: Sendable {
             let signer = TokenSigner(key: try signingKey(store))
             let desk = StorageDesk(
                 backend: LocalStorage(store: store, signer: signer, now: now), buckets: settings.buckets, quota: settings.quota,
-                usage: { owner throws(StorageError) in try store.usage(of: owner) }, now: now)
+                usage: { owner throws(StorageError) in try store.usage(of: owner) })
             let api = StorageAPI(
                 store: store, signer: signer, uploadSeconds: StorageDesk.uploadSeconds,
                 thumbnails: try settings.thumbnails?(directory), now: now)
@@ -130,14 +130,14 @@ final class HostStorage: Sendable {
             let backend = S3Storage(
                 presigner: S3Presigner(endpoint: place, credentials: credentials), transport: transport, now: now)
             return Open(
-                desk: StorageDesk(backend: backend, buckets: settings.buckets, now: now), api: nil, store: nil, place: endpoint)
+                desk: StorageDesk(backend: backend, buckets: settings.buckets), api: nil, store: nil, place: endpoint)
         case .supabase(let url):
             let key = try secret("SUPABASE_SERVICE_ROLE_KEY")
             guard let backend = SupabaseStorage(url: url, serviceKey: key, transport: transport, now: now) else {
                 throw StorageError(.notConfigured, "The storage's endpoint is no address of a Supabase project")
             }
             return Open(
-                desk: StorageDesk(backend: backend, buckets: settings.buckets, now: now), api: nil, store: nil, place: url)
+                desk: StorageDesk(backend: backend, buckets: settings.buckets), api: nil, store: nil, place: url)
         }
     }
 

@@ -1,3 +1,5 @@
+import SwiftletFiles
+
 /// The files of this machine as `upload-sign` sees them: signs with tokens that the storage API of the same host reads.
 package final class LocalStorage: StorageBackend {
     private let store: DiskStore
@@ -18,7 +20,7 @@ package final class LocalStorage: StorageBackend {
             scope: .upload, path: grant.path, issuedAt: seconds, expiresAt: seconds + Int64(grant.expiresInSeconds))
         token.owner = grant.owner
         token.upsert = grant.upsert
-        token.id = try OneTimeID.make()
+        token.id = try FreshName.secret(bytes: 16)
         token.contentType = grant.contentType
         switch grant.size {
         case .exactly(let bytes): token.exactBytes = bytes
@@ -28,7 +30,8 @@ package final class LocalStorage: StorageBackend {
         token.metadata = grant.metadata
         token.displayName = grant.displayName
         let text = signer.sign(token)
-        let url = "/storage/v1/object/upload/sign/\(grant.path.bucket)/\(PercentText.encoded(grant.path.key))?token=\(text)"
+        let url =
+            "/storage/v1/object/upload/sign/\(grant.path.bucket)/\(PercentCoding.encode(path: grant.path.key))?token=\(text)"
         return StoreUpload(
             url: url, token: text, method: "PUT", headers: [("content-type", grant.contentType)],
             expiresAt: token.expiresAt * 1000)
@@ -46,8 +49,8 @@ package final class LocalStorage: StorageBackend {
             }
             let token = StorageToken(
                 scope: .download, path: path, issuedAt: seconds, expiresAt: seconds + Int64(options.expiresInSeconds))
-            var url = "/storage/v1/object/sign/\(path.bucket)/\(PercentText.encoded(path.key))?token=\(signer.sign(token))"
-            if case .attachment(let name) = options.download { url += "&download=\(PercentText.encoded(name ?? ""))" }
+            var url = "/storage/v1/object/sign/\(path.bucket)/\(PercentCoding.encode(path: path.key))?token=\(signer.sign(token))"
+            if case .attachment(let name) = options.download { url += "&download=\(PercentCoding.encode(path: name ?? ""))" }
             results.append(.success(StoreDownload(url: url, expiresAt: token.expiresAt * 1000)))
         }
         return results

@@ -11,7 +11,6 @@ package final class StorageDesk: Sendable {
     /// Bytes one user has stored, where that is known.
     private let usage: (@Sendable (String) throws(StorageError) -> Int)?
     private let quota: Int?
-    private let now: @Sendable () -> Int64
 
     /// Seconds a link may be used when nobody says.
     package static let uploadSeconds = 7200
@@ -20,14 +19,13 @@ package final class StorageDesk: Sendable {
 
     package init(
         backend: any StorageBackend, buckets: [Bucket], quota: Int? = nil,
-        usage: (@Sendable (String) throws(StorageError) -> Int)? = nil, now: @escaping @Sendable () -> Int64
+        usage: (@Sendable (String) throws(StorageError) -> Int)? = nil
     ) {
         self.backend = backend
         self.buckets = Dictionary(buckets.map { ($0.id, $0) }) { first, _ in first }
         names = buckets.map(\.id).joined(separator: ", ")
         self.quota = quota
         self.usage = usage
-        self.now = now
     }
 
     /// - Parameter origin: how the client reached this host, `https://api.example`.
@@ -131,7 +129,7 @@ package final class StorageDesk: Sendable {
             let ending = FileName.fileExtension(shown)
             var segments: [String] = caller.owner.map { [StorageRules.folder(of: $0)] } ?? []
             if !folder.isEmpty { segments.append(folder) }
-            segments.append(try OneTimeID.uuid() + (ending.isEmpty ? "" : ".\(ending)"))
+            segments.append(try FreshName.make() + (ending.isEmpty ? "" : ".\(ending)"))
             let key = segments.joined(separator: "/")
             try StorageRules.check(key: key)
             return Place(key: key, type: type, displayName: shown, isNew: true)

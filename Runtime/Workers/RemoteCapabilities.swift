@@ -69,13 +69,12 @@ package final class RemoteCapabilities: Capabilities {
     }
 
     package func storage(_ ask: StorageAsk, for invocation: InvocationReference) async throws -> StorageTold {
-        let call = Call.storage(ask, stream: invocation.stream)
-        var size = ByteBuffer()
-        call.write(to: &size)
-        guard size.readableBytes <= Frame.maximumPayload else {
+        var written = ByteBuffer()
+        Call.storage(ask, stream: invocation.stream).write(to: &written)
+        guard written.readableBytes <= Frame.maximumPayload else {
             throw HTTPError(413, .payloadTooLarge, "This is too much for one call of the storage; ask for less at a time")
         }
-        switch await link.call(call) {
+        switch await link.call(written: written) {
         case .storage(let told): return told
         case .refused(let error): throw error
         default: throw RemoteCapabilities.odd

@@ -379,6 +379,8 @@ final class Worker: @unchecked Sendable {
 
     private func answer(_ stream: UInt32, _ result: CallResult) {
         results += 1
+        // Only storage has answers that could be too long for a frame.
+        guard case .storage = result else { return write(.result, stream) { result.write(to: &$0) } }
         var payload = ByteBuffer()
         result.write(to: &payload)
         if payload.readableBytes > Frame.maximumPayload {

@@ -176,7 +176,12 @@ package final class WorkerLink: @unchecked Sendable {
     }
 
     /// Asks the host for something. The answer always comes, unless the process ends before.
-    func call(_ call: Call) async -> CallResult {
+    func call(_ call: Call) async -> CallResult { await ask { call.write(to: &$0) } }
+
+    /// The same for a call that has been written already.
+    func call(written: ByteBuffer) async -> CallResult { await ask { $0.writeImmutableBuffer(written) } }
+
+    private func ask(_ write: @escaping @Sendable (inout ByteBuffer) -> Void) async -> CallResult {
         await withCheckedContinuation { continuation in
             onLoop {
                 guard self.calls.count < 256 else {
@@ -185,7 +190,7 @@ package final class WorkerLink: @unchecked Sendable {
                 }
                 self.lastCall &+= 1
                 self.calls[self.lastCall] = continuation
-                self.write(.call, self.lastCall) { call.write(to: &$0) }
+                self.write(.call, self.lastCall, write)
             }
         }
     }

@@ -50,7 +50,7 @@ extension StorageAPI {
         token.transform = transform
         let root = transform == nil ? "object" : "render/image"
         // As the original, with the key as it is: its clients encode what they are given.
-        let key = path.key.utf8.contains(UInt8(ascii: "?")) ? PercentText.encoded(path.key) : path.key
+        let key = path.key.utf8.contains(UInt8(ascii: "?")) ? PercentCoding.encode(path: path.key) : path.key
         return "/\(root)/sign/\(path.bucket)/\(key)?token=\(signer.sign(token))"
     }
 

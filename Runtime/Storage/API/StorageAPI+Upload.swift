@@ -1,6 +1,5 @@
-import SwiftletFiles
 import NIOCore
-import SwiftletCrypto
+import SwiftletFiles
 import SwiftletJSON
 import SwiftletSanitize
 
@@ -17,7 +16,7 @@ extension StorageAPI {
         var token = StorageToken(scope: .upload, path: path, issuedAt: seconds, expiresAt: seconds + Int64(uploadSeconds))
         token.owner = caller.owner
         token.upsert = upsert
-        token.id = try OneTimeID.make()
+        token.id = try FreshName.secret(bytes: 16)
         token.maxBytes = bucket.maxBytes
         token.metadata = try StorageRules.metadata(Self.metadata(header: request.field("x-metadata")))
         let text = signer.sign(token)
@@ -57,7 +56,7 @@ extension StorageAPI {
             }
             try terms.admit(declaredLength: request.body.length)
             let metadata = Self.metadata(header: request.field("x-metadata"))
-            try await intake.begin(type: type, cacheControl: request.field("cache-control"), metadata: metadata, fileName: nil)
+            try await intake.begin(type: type, cacheControl: request.field("cache-control"), metadata: metadata)
             while let part = try await request.body.next() { try await intake.write(part) }
             return try await intake.finish()
         } catch {
@@ -69,37 +68,7 @@ extension StorageAPI {
     /// Base64 around JSON.
     static func metadata(header: String?) -> String? {
         guard let header, header.utf8.count <= 64 * 1024 else { return header == nil ? nil : "" }
-        return Base64URL.decode(
-            header.utf8.map { $0 == UInt8(ascii: "+") ? UInt8(ascii: "-") : $0 == UInt8(ascii: "/") ? UInt8(ascii: "_") : $0 }
-                .filter { $0 != UInt8(ascii: "=") }
-        )
-        .flatMap { String(validating: $0, as: UTF8.self) } ?? ""
-    }
-}
-
-/// One-time ids.
-enum OneTimeID {
-    static func make() throws(StorageError) -> String {
-        do { return Base64URL.encode(try Random.bytes(16)) } catch {
-            throw StorageError(.internalError, "Internal Server Error", cause: "no random bytes")
-        }
-    }
-
-    /// A random UUID in lower case.
-    static func uuid() throws(StorageError) -> String {
-        var bytes: [UInt8]
-        do { bytes = try Random.bytes(16) } catch {
-            throw StorageError(.internalError, "Internal Server Error", cause: "no random bytes")
-        }
-        bytes[6] = bytes[6] & 0x0F | 0x40
-        bytes[8] = bytes[8] & 0x3F | 0x80
-        var out: [UInt8] = []
-        out.reserveCapacity(36)
-        for (index, digit) in Hex.encode(bytes).utf8.enumerated() {
-            if [8, 12, 16, 20].contains(index) { out.append(UInt8(ascii: "-")) }
-            out.append(digit)
-        }
-        return String(decoding: out, as: UTF8.self)
+        return Base64Text.decode(header.utf8).flatMap { String(validating: $0, as: UTF8.self) } ?? ""
     }
 }
 
@@ -183,7 +152,7 @@ final class UploadIntake {
         self.terms = terms
     }
 
-    func begin(type header: String?, cacheControl: String?, metadata: String?, fileName: String?) async throws(StorageError) {
+    func begin(type header: String?, cacheControl: String?, metadata: String?) async throws(StorageError) {
         let type = try terms.type(header)
         var intent = UploadIntent(
             path: terms.path, owner: terms.owner, contentType: type, cacheControl: Self.cacheControl(cacheControl),
@@ -246,8 +215,7 @@ final class UploadIntake {
             form.current = part
             if part.isFile {
                 try await begin(
-                    type: form.contentType ?? part.contentType, cacheControl: form.cacheControl, metadata: form.metadata,
-                    fileName: part.fileName)
+                    type: form.contentType ?? part.contentType, cacheControl: form.cacheControl, metadata: form.metadata)
             }
         case .body(let range):
             guard let bytes = input.getSlice(at: input.readerIndex + range.lowerBound, length: range.count) else { return }

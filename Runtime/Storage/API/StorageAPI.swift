@@ -1,3 +1,4 @@
+import SwiftletFiles
 import Swiftlet
 import SwiftletCrypto
 import SwiftletJSON
@@ -108,12 +109,12 @@ package final class StorageAPI: Sendable {
 
     /// Decoded once, then judged; an encoded slash is no letter of a name.
     private static func objectPath(_ parts: ArraySlice<String>) throws(StorageError) -> ObjectPath {
-        guard let first = parts.first, parts.count >= 2, let bucket = PercentText.decoded(first.utf8) else {
+        guard let first = parts.first, parts.count >= 2, let bucket = PercentCoding.text(decoding: first.utf8) else {
             throw StorageError(.invalidRequest, "The path names no bucket and object")
         }
         var segments: [String] = []
         for part in parts.dropFirst() {
-            guard let segment = PercentText.decoded(part.utf8), !segment.utf8.contains(UInt8(ascii: "/")) else {
+            guard let segment = PercentCoding.text(decoding: part.utf8), !segment.utf8.contains(UInt8(ascii: "/")) else {
                 throw StorageError(.invalidKey, "Invalid key")
             }
             segments.append(segment)
@@ -124,7 +125,7 @@ package final class StorageAPI: Sendable {
     }
 
     func bucket(_ text: String?) throws(StorageError) -> Bucket {
-        guard let text, let id = PercentText.decoded(text.utf8), let bucket = store.bucket(id) else { throw .noBucket }
+        guard let text, let id = PercentCoding.text(decoding: text.utf8), let bucket = store.bucket(id) else { throw .noBucket }
         return bucket
     }
 

@@ -1,4 +1,5 @@
 package import NIOCore
+import SwiftletFiles
 package import SwiftletHTTP
 
 /// One request for `/storage/v1`, without its connection.
@@ -37,8 +38,8 @@ package struct StorageRequest: Sendable {
         guard let query else { return nil }
         for pair in query.utf8.split(separator: UInt8(ascii: "&")) {
             let parts = pair.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
-            guard let first = parts.first, PercentText.decoded(first, plusIsBlank: true) == name else { continue }
-            return parts.count == 2 ? PercentText.decoded(parts[1], plusIsBlank: true) : ""
+            guard let first = parts.first, PercentCoding.text(decoding: first, plusIsBlank: true) == name else { continue }
+            return parts.count == 2 ? PercentCoding.text(decoding: parts[1], plusIsBlank: true) : ""
         }
         return nil
     }
@@ -84,53 +85,5 @@ package struct StorageReply: Sendable {
         self.fields = fields
         self.body = body
         self.fault = fault
-    }
-}
-
-/// Percent-encoding, one layer of it.
-enum PercentText {
-    static func decoded(_ text: some Collection<UInt8>, plusIsBlank: Bool = false) -> String? {
-        var out: [UInt8] = []
-        out.reserveCapacity(text.count)
-        var rest = text.makeIterator()
-        while let byte = rest.next() {
-            if byte == UInt8(ascii: "%") {
-                guard let high = rest.next().flatMap(digit), let low = rest.next().flatMap(digit) else { return nil }
-                out.append(high << 4 | low)
-            } else {
-                out.append(plusIsBlank && byte == UInt8(ascii: "+") ? UInt8(ascii: " ") : byte)
-            }
-        }
-        return String(validating: out, as: UTF8.self)
-    }
-
-    /// For one path or query: everything is encoded but letters, digits, `-._~` and slashes.
-    static func encoded(_ text: String) -> String {
-        var out: [UInt8] = []
-        out.reserveCapacity(text.utf8.count + 16)
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"),
-                UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"), UInt8(ascii: "/"):
-                out.append(byte)
-            default:
-                out.append(UInt8(ascii: "%"))
-                out.append(hex[Int(byte >> 4)])
-                out.append(hex[Int(byte & 15)])
-            }
-        }
-        return String(decoding: out, as: UTF8.self)
-    }
-
-    private static let hex = Array("0123456789ABCDEF".utf8)
-
-    private static func digit(_ byte: UInt8) -> UInt8? {
-        switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
-        default: nil
-        }
     }
 }

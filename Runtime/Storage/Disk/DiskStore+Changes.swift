@@ -70,13 +70,13 @@ extension DiskStore {
         guard let maxBytes = self.bucket(target.bucket)?.maxBytes, original.size <= maxBytes else {
             throw .tooLarge(limit: self.bucket(target.bucket)?.maxBytes ?? 0)
         }
-        let version = try DiskName.make()
+        let version = try FreshName.make()
         claim.hold(staged: version)
         // Content never changes, so a second name for the same bytes is a copy.
         if try await !threads.run({ () throws(StorageError) in try self.folder.link(original.version, as: version) }) {
             try await copyBytes(of: source, to: version)
         }
-        let id = try DiskName.make()
+        let id = try FreshName.make()
         let time = now()
         let limits = limits
         let change = try await line.commit(publish: version) { database in

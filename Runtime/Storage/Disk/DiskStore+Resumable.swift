@@ -43,7 +43,7 @@ extension DiskStore {
             }
             let (needed, overflow) = self.claims.expect(0).addingReportingOverflow(length)
             try self.checkDisk(for: overflow ? .max : needed)
-            return (try DiskName.secret(), try DiskName.make())
+            return (try FreshName.secret(), try FreshName.make())
         }
         let info = ResumableInfo(id: id, intent: intent, length: length, offset: 0, expiresAt: now() &+ limits.resumableLifetime)
         let (claims, most) = (claims, limits.maxResumables)

@@ -89,7 +89,7 @@ package final class DiskStore: Sendable {
                 try self.checkQuota(of: intent.owner, pending: claim.add(0), replacing: intent)
                 try self.checkDisk(for: claim.expect(0))
             }
-            return try DiskName.make()
+            return try FreshName.make()
         }
         return DiskUpload(
             self, intent, limit: min(intent.maxBytes, bucket.maxBytes, intent.exactBytes ?? .max), version: version, claim)
@@ -163,7 +163,7 @@ package final class DiskStore: Sendable {
     func publish(
         _ intent: UploadIntent, version: String, size: Int, contentType: String?, resumable: String? = nil
     ) async throws(StorageError) -> ObjectInfo {
-        let id = try DiskName.make()
+        let id = try FreshName.make()
         let time = now()
         let limits = limits
         let change = try await line.commit(publish: version, keep: resumable != nil) { database in

@@ -1,5 +1,6 @@
 internal import CLinux
 internal import Glibc
+internal import SwiftletCrypto
 
 /// A file in `staging` that is being written: small pieces are collected, so that a thread is asked for and the disk is called once for
 /// every 256 KiB. Used by one task at a time.
@@ -15,7 +16,7 @@ final class StagedFile: @unchecked Sendable {
     private var buffer: UnsafeMutableRawBufferPointer?
     private let capacity: Int
     private var filled = 0
-    private var hash: ContentHash?
+    private var hash: SHA256Stream?
 
     /// Bytes that are in the file; what is collected is not counted.
     private(set) var written: Int
@@ -38,7 +39,7 @@ final class StagedFile: @unchecked Sendable {
         self.written = written
         made = descriptor >= 0
         capacity = min(Self.bufferBytes, max(expected ?? Self.bufferBytes, 1))
-        hash = hashing ? ContentHash() : nil
+        hash = hashing ? SHA256Stream() : nil
     }
 
     deinit {
@@ -89,7 +90,7 @@ final class StagedFile: @unchecked Sendable {
 
     /// SHA-256 of the whole file, read again, a piece at a time so that others get their turn.
     func digest() async throws(StorageError) -> [UInt8] {
-        let hash = Box(ContentHash())
+        let hash = Box(SHA256Stream())
         var offset = 0
         while offset < written {
             let from = offset
@@ -177,7 +178,7 @@ final class StagedFile: @unchecked Sendable {
     }
 
     private final class Box: @unchecked Sendable {
-        var value: ContentHash
-        init(_ value: ContentHash) { self.value = value }
+        var value: SHA256Stream
+        init(_ value: SHA256Stream) { self.value = value }
     }
 }

@@ -1,18 +1,18 @@
 internal import COpenSSL
 
 /// SHA-256 of content that comes in pieces.
-struct ContentHash {
+package struct SHA256Stream {
     private var context = SHA256_CTX()
 
-    init() { SHA256_Init(&context) }
+    package init() { SHA256_Init(&context) }
 
-    mutating func add(_ bytes: UnsafeRawBufferPointer) {
+    package mutating func add(_ bytes: UnsafeRawBufferPointer) {
         guard let start = bytes.baseAddress, bytes.count > 0 else { return }
         SHA256_Update(&context, start, bytes.count)
     }
 
     /// 32 bytes; nothing can be added afterwards.
-    mutating func finish() -> [UInt8] {
+    package mutating func finish() -> [UInt8] {
         [UInt8](unsafeUninitializedCapacity: 32) { room, count in
             if let start = room.baseAddress { SHA256_Final(start, &context) }
             count = 32

@@ -135,6 +135,7 @@ package protocol Capabilities: Sendable {
     func resetRateLimit(_ key: String, limit: Int, window: Duration) async throws
     func hostReport(ready: Bool) async throws -> HostReport
     func storage(_ ask: StorageAsk, for invocation: InvocationReference) async throws -> StorageTold
+    func realtime(_ ask: RealtimeAsk, for invocation: InvocationReference) async throws -> RealtimeTold
 }
 
 extension UInt64 {

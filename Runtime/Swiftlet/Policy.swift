@@ -74,6 +74,8 @@ public enum Capability: String, Sendable, Hashable, CaseIterable {
     case hostReport = "host-report"
     /// ``Context/storage``: signed uploads and downloads, lists and removal, as the caller of the request may have them.
     case storage
+    /// ``Context/realtime``: leave to join channels, as the caller of the request may have it, and messages to channels.
+    case realtime
 }
 
 /// What a worker process may take. They hold where a function runs in a process of its own; with `--inline` only ``output`` and

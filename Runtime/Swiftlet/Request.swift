@@ -16,7 +16,7 @@ public struct Request<Body: Sendable>: Sendable {
     public func with<Other: Sendable>(body: Other) -> Request<Other> { Request<Other>(head: head, body: body) }
 
     public var method: Method { head.method }
-    /// The path starting with the function's own name, undecoded: `/gemini-proxy/sub/path`.
+    /// The path starting with the function's own name, undecoded: `/gemini-proxy/sub/path`; or a path of the host that leads to it.
     public var path: String { head.path }
     /// The path after the function's name: `/sub/path`, or empty.
     public var subpath: String { head.subpath }
@@ -63,7 +63,11 @@ package final class FunctionRequestHead: Sendable {
         self.client = client
     }
 
-    var subpath: String { String(path.dropFirst(1 + functionName.text.utf8.count)) }
+    /// Empty when the function was reached by another path than its own.
+    var subpath: String {
+        let own = "/" + functionName.text
+        return path.hasPrefix(own) ? String(path.dropFirst(own.count)) : ""
+    }
 
     /// Fields that describe the connection, or that only the host may speak: a function never sees them as sent.
     private static let hidden: Set<String> = [

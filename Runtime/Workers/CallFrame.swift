@@ -9,6 +9,7 @@ package enum Call: Sendable, Equatable {
     case hostReport(ready: Bool)
     /// `stream` is the request it is asked for; the host looks up who called.
     case storage(StorageAsk, stream: UInt32)
+    case realtime(RealtimeAsk, stream: UInt32)
 
     /// The longest key that is counted.
     package static let longestKey = 1024
@@ -24,6 +25,10 @@ package enum Call: Sendable, Equatable {
             buffer.put(UInt8(ready ? 1 : 0))
         case .storage(let ask, let stream):
             buffer.put(UInt8(4))
+            buffer.put(stream)
+            ask.write(to: &buffer)
+        case .realtime(let ask, let stream):
+            buffer.put(UInt8(5))
             buffer.put(stream)
             ask.write(to: &buffer)
         }
@@ -49,6 +54,9 @@ package enum Call: Sendable, Equatable {
         case 4:
             let stream = try payload.take32()
             self = .storage(try StorageAsk(&payload), stream: stream)
+        case 5:
+            let stream = try payload.take32()
+            self = .realtime(try RealtimeAsk(&payload), stream: stream)
         default: throw .malformed
         }
         try payload.checkEnd()
@@ -65,6 +73,15 @@ package enum Call: Sendable, Equatable {
         case .checkRateLimit, .resetRateLimit: .rateLimit
         case .hostReport: .hostReport
         case .storage: .storage
+        case .realtime: .realtime
+        }
+    }
+
+    /// The request it is asked for, where that matters.
+    var request: UInt32? {
+        switch self {
+        case .storage(_, let stream), .realtime(_, let stream): stream
+        case .checkRateLimit, .resetRateLimit, .hostReport: nil
         }
     }
 }
@@ -74,6 +91,7 @@ package enum CallResult: Sendable {
     case done
     case report(HostReport)
     case storage(StorageTold)
+    case realtime(RealtimeTold)
     case refused(HTTPError)
 
     package func write(to buffer: inout ByteBuffer) {
@@ -98,6 +116,9 @@ package enum CallResult: Sendable {
             }
         case .storage(let told):
             buffer.put(UInt8(5))
+            told.write(to: &buffer)
+        case .realtime(let told):
+            buffer.put(UInt8(6))
             told.write(to: &buffer)
         case .refused(let error):
             buffer.put(UInt8(4))
@@ -128,6 +149,7 @@ package enum CallResult: Sendable {
             self = .refused(try ResponseFrame.readFailure(payload))
             return
         case 5: self = .storage(try StorageTold(&payload))
+        case 6: self = .realtime(try RealtimeTold(&payload))
         default: throw .malformed
         }
         try payload.checkEnd()

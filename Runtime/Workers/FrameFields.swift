@@ -78,6 +78,27 @@ extension ByteBuffer {
         return bytes
     }
 
+    mutating func put(_ number: Int) { put(UInt64(bitPattern: Int64(number))) }
+
+    mutating func takeInt() throws(FrameProblem) -> Int { Int(Int64(bitPattern: try take64())) }
+
+    mutating func put(_ texts: [String]) {
+        put(UInt16(clamping: texts.count))
+        for text in texts { put(text) }
+    }
+
+    mutating func takeTexts(upTo most: Int) throws(FrameProblem) -> [String] {
+        var texts: [String] = []
+        for _ in 0..<(try takeCount(upTo: most)) { texts.append(try takeText()) }
+        return texts
+    }
+
+    mutating func takeCount(upTo most: Int) throws(FrameProblem) -> Int {
+        let count = Int(try take16())
+        guard count <= most else { throw .malformed }
+        return count
+    }
+
     func checkEnd() throws(FrameProblem) {
         guard readableBytes == 0 else { throw .malformed }
     }

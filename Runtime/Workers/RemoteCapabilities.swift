@@ -81,6 +81,19 @@ package final class RemoteCapabilities: Capabilities {
         }
     }
 
+    package func realtime(_ ask: RealtimeAsk, for invocation: InvocationReference) async throws -> RealtimeTold {
+        var written = ByteBuffer()
+        Call.realtime(ask, stream: invocation.stream).write(to: &written)
+        guard written.readableBytes <= Frame.maximumPayload else {
+            throw HTTPError(413, .payloadTooLarge, "This message is too large for one call; a frame holds \(Frame.maximumPayload) bytes")
+        }
+        switch await link.call(written: written) {
+        case .realtime(let told): return told
+        case .refused(let error): throw error
+        default: throw RemoteCapabilities.odd
+        }
+    }
+
     private func check(_ key: String) throws(HTTPError) {
         guard key.utf8.count <= Call.longestKey else {
             throw HTTPError(

@@ -48,7 +48,7 @@ extension StorageAsk {
             self = .signUploads(uploads)
         case 2:
             let bucket = try payload.takeText()
-            let paths = try payload.takeTexts()
+            let paths = try payload.takeTexts(upTo: StorageAccess.batch)
             let seconds = try payload.takeInt()
             let download: DownloadName?
             switch try payload.takeByte() {
@@ -63,7 +63,7 @@ extension StorageAsk {
                 bucket: try payload.takeText(), folder: try payload.takeText(), search: try payload.takeOptionalText(),
                 limit: try payload.takeInt(), offset: try payload.takeInt())
         case 4: self = .info(bucket: try payload.takeText(), path: try payload.takeText())
-        case 5: self = .remove(bucket: try payload.takeText(), paths: try payload.takeTexts())
+        case 5: self = .remove(bucket: try payload.takeText(), paths: try payload.takeTexts(upTo: StorageAccess.batch))
         default: throw .malformed
         }
     }
@@ -184,7 +184,7 @@ extension StorageTold {
             var objects: [StoredObject] = []
             for _ in 0..<(try payload.take16()) { objects.append(try StoredObject(&payload)) }
             self = .objects(objects)
-        case 4: self = .removed(try payload.takeTexts())
+        case 4: self = .removed(try payload.takeTexts(upTo: StorageAccess.batch))
         default: throw .malformed
         }
     }
@@ -232,28 +232,5 @@ extension StoredObject {
             isFolder: try payload.takeFlag(), size: try payload.takeInt(), contentType: try payload.takeText(),
             etag: try payload.takeText(), createdAt: Int64(bitPattern: try payload.take64()),
             updatedAt: Int64(bitPattern: try payload.take64()), metadata: try payload.takeOptionalText())
-    }
-}
-
-extension ByteBuffer {
-    fileprivate mutating func put(_ number: Int) { put(UInt64(bitPattern: Int64(number))) }
-
-    fileprivate mutating func takeInt() throws(FrameProblem) -> Int { Int(Int64(bitPattern: try take64())) }
-
-    fileprivate mutating func put(_ texts: [String]) {
-        put(UInt16(clamping: texts.count))
-        for text in texts { put(text) }
-    }
-
-    fileprivate mutating func takeTexts() throws(FrameProblem) -> [String] {
-        var texts: [String] = []
-        for _ in 0..<(try takeCount(upTo: StorageAccess.batch)) { texts.append(try takeText()) }
-        return texts
-    }
-
-    fileprivate mutating func takeCount(upTo most: Int) throws(FrameProblem) -> Int {
-        let count = Int(try take16())
-        guard count <= most else { throw .malformed }
-        return count
     }
 }

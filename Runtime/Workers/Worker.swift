@@ -349,7 +349,7 @@ final class Worker: @unchecked Sendable {
         let capabilities = pool.site.capabilities
         let stream = frame.stream
         var reference: InvocationReference?
-        if case .storage(_, let asked) = call {
+        if let asked = call.request {
             guard let dispatch = dispatches[asked], !dispatch.isOver else {
                 return answer(stream, .refused(HTTPError(409, .badRequest, "The request this is for is over")))
             }
@@ -371,6 +371,9 @@ final class Worker: @unchecked Sendable {
                 case .storage(let ask, _):
                     guard let reference else { throw HTTPError(409, .badRequest, "The request this is for is over") }
                     result = .storage(try await capabilities.storage(ask, for: reference))
+                case .realtime(let ask, _):
+                    guard let reference else { throw HTTPError(409, .badRequest, "The request this is for is over") }
+                    result = .realtime(try await capabilities.realtime(ask, for: reference))
                 }
             } catch { result = .refused(HTTPError(handlerThrew: error)) }
             if self.loop.inEventLoop { self.answer(stream, result) } else { self.loop.execute { self.answer(stream, result) } }
@@ -379,8 +382,11 @@ final class Worker: @unchecked Sendable {
 
     private func answer(_ stream: UInt32, _ result: CallResult) {
         results += 1
-        // Only storage has answers that could be too long for a frame.
-        guard case .storage = result else { return write(.result, stream) { result.write(to: &$0) } }
+        // Only these have answers that could be too long for a frame.
+        switch result {
+        case .storage, .realtime: break
+        default: return write(.result, stream) { result.write(to: &$0) }
+        }
         var payload = ByteBuffer()
         result.write(to: &payload)
         if payload.readableBytes > Frame.maximumPayload {

@@ -23,11 +23,18 @@ ready = struct.pack("<I", 2) + struct.pack("<H", 1) + text(b"files") + struct.pa
 request = (struct.pack("<Q", 9) + b"\0" + struct.pack("<QQ", 1, 2) + b"\2" + text(b"/f") + b"\1" + text(b"a=1") + b"\4" + struct.pack("<QQ", 0, 1)
            + b"\1" + b"\1" + text(b"host") + struct.pack("<H", 1) + struct.pack("<HI", 1, 1) + b"ab" + b"\1\1" + text(b"u1") + text(b"authenticated")
            + b"\0" + text(b"{}") + b"\0" + b"body")
+channels = struct.pack("<H", 1) + text(b"conversation:5")
+subscribe = b"\5" + struct.pack("<I", 1) + b"\1" + channels + struct.pack("<q", 60)
+unsubscribe = b"\5" + struct.pack("<I", 1) + b"\2" + channels
+publish = b"\5" + struct.pack("<I", 1) + b"\3" + text(b"conversation:5") + text(b"new_message") + text(b'{"a":1}') + b"\1\1" + text(b"m1")
+grant = (b"\6\1" + channels + b"\x0f" + struct.pack("<H", 0) + text(b"http://h") + text(b"k") + text(b"ws://h") + text(b"t")
+         + struct.pack("<qqq", 1, 2, 3))
 report = b"\3\1" + struct.pack("<QH", 5, 1) + text(b"n") + b"\1" + text(b"note") + struct.pack("<q", -1)
 seeds = [
     (0, frame(32, ready, 0) + frame(33, head + b"body") + frame(35, b"part") + frame(36, b"")), (2, frame(2, request) + frame(4, b"\0")),
     (3, head + b"body"), (4, failure), (5, rate), (5, b"\3\1"), (6, b"\1\1" + struct.pack("<qqq", 1, 2, 3)), (6, b"\2"), (6, report),
-    (6, b"\4" + failure), (7, log), (8, ready), (9, request),
+    (6, b"\4" + failure), (5, subscribe), (5, unsubscribe), (5, publish), (6, grant), (6, b"\6\2" + channels),
+    (6, b"\6\3" + text(b"m1") + struct.pack("<Qq", 4, 2)), (7, log), (8, ready), (9, request),
 ]
 for number, (mode, data) in enumerate(seeds):
     (folder / f"seed-{number}").write_bytes(bytes([mode, number]) + data)

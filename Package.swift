@@ -71,6 +71,9 @@ let package = Package(
                 "Swiftlet", "SwiftletCrypto", "SwiftletJSON", "SwiftletHTTP", "SwiftletSanitize", "SwiftletFiles", "CLinux",
                 product("GRDB", "GRDB.swift"), nioCore,
             ], exclude: ["README.md"]),
+        room(
+            "SwiftletRealtime", "Realtime",
+            ["Swiftlet", "SwiftletCrypto", "SwiftletJSON", product("GRDB", "GRDB.swift")]),
         room("SwiftletTelemetry", "Telemetry", [logging, metrics]),
         room(
             "SwiftletWorkers", "Workers",
@@ -86,8 +89,8 @@ let package = Package(
             "SwiftletHost", "Host",
             [
                 "Swiftlet", "SwiftletJSON", "SwiftletHTTP", "SwiftletNet", "SwiftletCrypto", "SwiftletRateLimit",
-                "SwiftletSanitize", "SwiftletSecrets", "SwiftletAuth", "SwiftletEgress", "SwiftletStorage", "SwiftletTelemetry",
-                "SwiftletServer",
+                "SwiftletSanitize", "SwiftletSecrets", "SwiftletAuth", "SwiftletEgress", "SwiftletStorage", "SwiftletRealtime",
+                "SwiftletTelemetry", "SwiftletServer",
                 httpTypes, logging,
                 metrics,
                 lifecycle, product("UnixSignals", "swift-service-lifecycle"), nioCore, nioPosix,
@@ -95,8 +98,8 @@ let package = Package(
         room(
             "SwiftletTesting", "Testing",
             [
-                "Swiftlet", "SwiftletHost", "SwiftletWorkers", "SwiftletJSON", "SwiftletAuth", "SwiftletTelemetry", httpTypes,
-                nioCore, nioPosix,
+                "Swiftlet", "SwiftletHost", "SwiftletWorkers", "SwiftletJSON", "SwiftletAuth", "SwiftletTelemetry",
+                "SwiftletRealtime", httpTypes, nioCore, nioPosix,
             ]),
 
         // The command line of a host; it knows no function.
@@ -162,6 +165,9 @@ let package = Package(
                 "TestSupport",
                 "storage-probe", nioCore, product("GRDB", "GRDB.swift"),
             ], exclude: ["sigv4-cases.json", "sigv4_cases.py"]),
+        tests(
+            "Realtime",
+            ["SwiftletRealtime", "Swiftlet", "SwiftletCrypto", "SwiftletJSON", "TestSupport", product("GRDB", "GRDB.swift")]),
         tests("Files", ["SwiftletFiles", "SwiftletSanitize", "SwiftletJSON", "TestSupport"], exclude: ["Samples"]),
         // A process that makes pictures, and tells what it may and may not do; and some that misbehave.
         .executableTarget(

@@ -3,5 +3,5 @@ import SwiftletCommand
 
 @main
 enum Main {
-    static func main() { CommandLineTool.run(registeredFunctions) }
+    static func main() { CommandLineTool.run(registeredFunctions, mounts: furtherPaths) }
 }

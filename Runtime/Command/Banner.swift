@@ -17,7 +17,7 @@ struct Banner {
         let base = (place.url ?? "http://localhost") + "/functions/v1/"
         var lines = ["", "Serving functions on \(base)<function-name>", ""]
         lines.append(
-            FunctionTable(host.slots.map(\.registration), base: base) { name in
+            FunctionTable(host.slots.map(\.registration), base: base, mounts: host.configuration.mounts) { name in
                 host.slots.first { $0.name == name }.map { $0.missingSecrets.isEmpty ? "ready" : "lacks \($0.missingSecrets[0])" }
             }.text)
         lines.append(

@@ -5,14 +5,21 @@ import SwiftletJSON
 struct FunctionTable {
     private let functions: [Registration]
     private let base: String
+    private let mounts: [String: FunctionName]
     private let state: (FunctionName) -> String?
 
-    init(_ functions: [Registration], base: String = "/functions/v1/", state: @escaping (FunctionName) -> String? = { _ in nil })
-    {
+    init(
+        _ functions: [Registration], base: String = "/functions/v1/", mounts: [String: FunctionName] = [:],
+        state: @escaping (FunctionName) -> String? = { _ in nil }
+    ) {
         self.functions = functions.sorted { $0.name < $1.name }
         self.base = base
+        self.mounts = mounts
         self.state = state
     }
+
+    /// Further paths that lead to a function.
+    private func paths(_ name: FunctionName) -> [String] { mounts.filter { $0.value == name }.keys.sorted() }
 
     var text: String {
         var rows = [
@@ -29,7 +36,8 @@ struct FunctionTable {
                 state(function.name) ?? "registered",
             ])
         }
-        return FunctionTable.table(rows)
+        let further = mounts.keys.sorted().map { "\($0) leads to \(mounts[$0]?.text ?? "") too\n" }.joined()
+        return FunctionTable.table(rows) + (further.isEmpty ? "" : "\n" + further)
     }
 
     var json: String {
@@ -37,6 +45,7 @@ struct FunctionTable {
             functions.map { function in
                 [
                     "name": .string(function.name.text), "url": .string(base + function.name.text),
+                    "paths": .array(paths(function.name).map { .string($0) }),
                     "callers": .string(FunctionTable.callers(function.requirement)),
                     "methods": .array(function.policy.methods.map { .string($0.rawValue) }),
                     "rateLimit": .string(FunctionTable.limit(function.policy.rateLimit)),

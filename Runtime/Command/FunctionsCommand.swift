@@ -14,7 +14,8 @@ struct FunctionsCommand: AsyncParsableCommand {
 
         func run() throws {
             let functions = CommandLineTool.functions
-            print(json ? FunctionTable(functions).json : FunctionTable(functions).text, terminator: "")
+            let table = FunctionTable(functions, mounts: CommandLineTool.mounts)
+            print(json ? table.json : table.text, terminator: "")
         }
     }
 

@@ -15,6 +15,7 @@ final class HostCapabilities: Capabilities {
     private let egress: HostEgress
     private let limiter: Limiter
     private let storage: HostStorage
+    private let realtime: HostRealtime
     private let clock: HostClock
     private let view: HostView
     let logger: Logger
@@ -22,7 +23,7 @@ final class HostCapabilities: Capabilities {
     init(
         _ registration: Registration, index: Int, executionID: String, secrets: SecretStore, settings: SettingValues,
         egress: HostEgress,
-        limiter: Limiter, storage: HostStorage, clock: HostClock, view: HostView, sink: LogSink
+        limiter: Limiter, storage: HostStorage, realtime: HostRealtime, clock: HostClock, view: HostView, sink: LogSink
     ) {
         name = registration.name
         self.index = index
@@ -32,6 +33,7 @@ final class HostCapabilities: Capabilities {
         self.egress = egress
         self.limiter = limiter
         self.storage = storage
+        self.realtime = realtime
         self.clock = clock
         self.view = view
         var logger = Logger(label: registration.name.text) { SinkLogHandler(label: $0, sink: sink) }
@@ -93,6 +95,13 @@ final class HostCapabilities: Capabilities {
                 ask, by: StorageCaller(invocation.identity),
                 origin: storage.origin(of: head.client, host: head.fields.string("host")))
         } catch { throw error.httpError }
+    }
+
+    func realtime(_ ask: RealtimeAsk, for invocation: InvocationReference) async throws -> RealtimeTold {
+        try require(.realtime)
+        let head = invocation.head
+        return try await realtime.answer(
+            ask, for: invocation, origin: storage.origin(of: head.client, host: head.fields.string("host")))
     }
 
     func hostReport(ready: Bool) async throws -> HostReport {

@@ -61,11 +61,12 @@ package final class FunctionSlot: Sendable {
     /// Looked at for every request, without the lock.
     private let booted = Atomic<Bool>(true)
 
-    /// Declared secrets that no source has.
+    /// Declared secrets that no source has, and the host's own that a declared capability needs.
     package var missingSecrets: [SecretName] { missing.withLock { $0 } }
 
-    func updateBoot(_ secrets: SecretSet) {
-        let names = policy.secrets.filter { secrets.value($0, forFunction: name) == nil }
+    /// - Parameter host: what the host lacks for a capability that the function declares.
+    func updateBoot(_ secrets: SecretSet, host: [SecretName] = []) {
+        let names = policy.secrets.filter { secrets.value($0, forFunction: name) == nil } + host
         missing.withLock { $0 = names }
         booted.store(names.isEmpty, ordering: .releasing)
     }

@@ -27,6 +27,7 @@ package final class Host: Sendable {
     package let secrets: SecretStore
     let egress: HostEgress
     let storage: HostStorage
+    package let realtime: HostRealtime
     let metrics: HostMetrics
     package let sink: LogSink
     let log: Logger
@@ -57,6 +58,7 @@ package final class Host: Sendable {
         forwarding = try Forwarding(proxies: configuration.trustedProxies, usesForwardedHeader: configuration.usesForwardedHeader)
         try HostChecks.listeners(configuration)
         try HostChecks.names(functions)
+        try HostChecks.mounts(configuration.mounts, functions)
 
         let store: SecretStore
         do throws(SecretProblem) { store = try SecretStore(configuration.secrets.sources) } catch {
@@ -99,6 +101,11 @@ package final class Host: Sendable {
             configuration.storage, clock: configuration.clock, secrets: store,
             transport: try StorageTransport(configuration.storage, client: client))
         self.storage = storage
+        let realtime = try HostRealtime(configuration, secrets: store, client: client, log: log) {
+            metrics.securityEvent("realtime.membership_failed")
+        }
+        realtime.use(auth)
+        self.realtime = realtime
 
         // The capabilities speak of the host weakly: it is made after them, and they must not keep it.
         let view = HostView()
@@ -108,7 +115,7 @@ package final class Host: Sendable {
             let executionID = identifiers.instance()
             let capabilities = HostCapabilities(
                 registration, index: index, executionID: executionID, secrets: store, settings: settings, egress: egress,
-                limiter: limiter, storage: storage, clock: clock, view: view, sink: sink)
+                limiter: limiter, storage: storage, realtime: realtime, clock: clock, view: view, sink: sink)
             let slot = FunctionSlot(
                 index: index, registration: registration,
                 invoker: Host.invoker(
@@ -116,7 +123,7 @@ package final class Host: Sendable {
                     site: { WorkerSite(registration, executionIDs: identifiers, secrets: store, settings: settings, view: view) }),
                 limit: try CallerLimit(registration.policy.rateLimit, of: registration.name),
                 metrics: FunctionMetrics(registration.name.text, registry), executionID: executionID)
-            slot.updateBoot(store.current)
+            slot.updateBoot(store.current, host: Host.missing(of: slot, realtime, store.current))
             slots.append(slot)
         }
         self.slots = slots
@@ -135,6 +142,11 @@ package final class Host: Sendable {
         slots.filter { !$0.missingSecrets.isEmpty }.map { ($0.name, $0.missingSecrets) }
     }
 
+    /// Secrets of the host's own that a function needs because of a capability it declares.
+    private static func missing(of slot: FunctionSlot, _ realtime: HostRealtime, _ secrets: SecretSet) -> [SecretName] {
+        slot.policy.capabilities.contains(.realtime) ? realtime.missing(secrets) : []
+    }
+
     func requestID(for head: RequestHead) -> RequestID {
         head.fields.withValue("x-request-id") { RequestID(given: $0) }.flatMap { $0 } ?? identifiers.request()
     }
@@ -146,6 +158,7 @@ package final class Host: Sendable {
     /// Gives back what outlives no host: the egress thread, the log's last lines.
     package func close() async {
         await storage.close()
+        realtime.close()
         await egress.shutdown()
         sink.flush()
     }
@@ -191,7 +204,8 @@ package final class Host: Sendable {
             let changed = try secrets.reload()
             let auth = try AuthSetup(configuration, secrets: secrets.current)
             credentials.authenticator.replace(configuration: auth.configuration)
-            for slot in slots { slot.updateBoot(secrets.current) }
+            realtime.use(auth)
+            for slot in slots { slot.updateBoot(secrets.current, host: Host.missing(of: slot, realtime, secrets.current)) }
             // What holds the old ones is replaced, also where a file was only touched: cheap, and never wrong.
             for slot in slots { slot.invoker.reload() }
             metrics.securityEvent("secrets.reloaded")

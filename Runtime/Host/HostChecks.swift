@@ -54,6 +54,21 @@ enum HostChecks {
         }
     }
 
+    /// Further paths to functions: none that leads nowhere, and none that the host answers itself.
+    static func mounts(_ mounts: [String: FunctionName], _ functions: [Registration]) throws(ConfigurationProblem) {
+        for (path, name) in mounts.sorted(by: { $0.key < $1.key }) {
+            guard path.utf8.first == UInt8(ascii: "/"), path.utf8.count > 1,
+                path.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && !"?#%".utf8.contains($0) })
+            else { throw ConfigurationProblem("path '\(path)'", "is none: it starts with '/' and holds no '?', '#' or '%'") }
+            if let taken = Routes.reserved.first(where: { path.hasPrefix($0) }) {
+                throw ConfigurationProblem("path '\(path)'", "can lead to no function: everything below \(taken) is the host's own")
+            }
+            guard functions.contains(where: { $0.name == name }) else {
+                throw ConfigurationProblem("path '\(path)'", "leads to '\(name)', and there is no such function")
+            }
+        }
+    }
+
     /// Plain HTTP beyond this machine is only for what stands behind a proxy.
     static func listeners(_ configuration: HostConfiguration) throws(ConfigurationProblem) {
         for case .tcp(let host, _) in configuration.server.addresses where !isLoopback(host) && !configuration.behindProxy {

@@ -28,6 +28,7 @@ package struct HostConfiguration: Sendable {
     package var privateEgress: Set<String> = []
 
     package var storage = StorageSettings()
+    package var realtime = RealtimeSettings()
 
     /// Refuse to start when any function cannot boot.
     package var strict = false

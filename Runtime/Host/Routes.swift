@@ -21,6 +21,8 @@ package struct Routes: Sendable {
 
     package static let prefix = Array("/functions/v1/".utf8)
     private static let storage = Array("/storage/v1/".utf8)
+    /// Where the host answers itself, whatever is mounted.
+    static let reserved = ["/functions/v1/", "/storage/v1/", "/realtime/v1/", "/_internal/"]
     private static let health = Array("/_internal/health".utf8)
 
     package init(functions: [String], mounts: [String: Int] = [:]) {

@@ -164,7 +164,10 @@ package final class RefreshService: Service {
         let host = host
         await withTaskGroup { group in
             group.addTask {
-                for await _ in await UnixSignalsSequence(trapping: .sighup).cancelOnGracefulShutdown() { host.reloadSecrets() }
+                for await _ in await UnixSignalsSequence(trapping: .sighup).cancelOnGracefulShutdown() {
+                    host.reloadSecrets()
+                    host.reloadMembers()
+                }
             }
             group.addTask {
                 while (try? await cancelWhenGracefulShutdown({ try await Task.sleep(for: .seconds(1)) })) != nil {

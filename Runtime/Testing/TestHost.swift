@@ -38,14 +38,16 @@ public struct TestHost: Sendable {
     ///   - secrets: what the functions may read; the environment and files of the machine play no part.
     ///   - settings: values of settings the functions declare.
     ///   - upstream: answers every request of the functions' egress; without it, real egress by the policies.
+    ///   - realtime: takes what functions publish; without it nothing can be published.
     public static func run<Result: Sendable>(
         _ functions: [Registration], secrets: [String: String] = [:], settings: [String: String] = [:],
-        upstream: (@Sendable (OutboundRequest) async throws -> OutboundResponse)? = nil,
+        upstream: (@Sendable (OutboundRequest) async throws -> OutboundResponse)? = nil, realtime: RealtimeStub? = nil,
         _ body: @Sendable (TestHost) async throws -> Result
     ) async throws -> Result {
         var configuration = HostConfiguration()
         configuration.settings = settings
         configuration.stubEgress = upstream
+        configuration.realtime.engine = realtime
         return try await run(functions, secrets: secrets, configuration: configuration, body)
     }
 

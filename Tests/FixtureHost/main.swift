@@ -8,6 +8,5 @@ import SwiftletCommand
 let all = fixtureFunctions + crashingFunctions
 let isWorker = CommandLine.arguments.dropFirst().first == "worker"
 let only = getenv("SWIFTLET_FIXTURES_ONLY").map { String(cString: $0).split(separator: ",").map(String.init) }
-CommandLineTool.run(
-    isWorker ? all : only.map { only in all.filter { only.contains($0.name.text) } } ?? fixtureFunctions,
-    mounts: ["/health": "health"])
+let served = isWorker ? all : only.map { only in all.filter { only.contains($0.name.text) } } ?? fixtureFunctions
+CommandLineTool.run(served, mounts: served.contains { $0.name == "health" } ? ["/health": "health"] : [:])

@@ -1,0 +1,54 @@
+/// What the engine bears. The names are those of the contract; every number can be set by the operator.
+package struct HubLimits: Sendable {
+    // MARK: Sockets
+
+    /// Open sockets; beyond, a handshake is answered 429.
+    package var maxSockets = 20_000
+    /// Channels of one socket.
+    package var maxChannels = 100
+    /// Joins a second, of the whole host.
+    package var joinsPerSecond = 5_000
+    /// Messages a second of one socket, on average; twice as many at once.
+    package var messagesPerSecond = 100
+    /// A socket that has no channel for so long is closed, in milliseconds.
+    package var idleSocket: Int64 = 600_000
+
+    // MARK: Messages
+
+    /// Bytes of one broadcast's payload.
+    package var maxPayload = 3_000_000
+    /// Calls of `presence` a channel may make in ``presenceWindow``.
+    package var presenceCalls = 5
+    /// Milliseconds.
+    package var presenceWindow: Int64 = 30_000
+    /// Bytes of what one presence tracks.
+    package var maxPresence = 16 * 1024
+    /// Presences of one topic.
+    package var maxPresences = 10_000
+    /// Messages that wait for a join under way.
+    package var maxWaiting = 100
+
+    // MARK: History
+
+    /// Messages kept for one topic, and how long, in milliseconds.
+    package var historyCount = 256
+    package var historyAge: Int64 = 600_000
+    /// Bytes kept for all topics together.
+    package var historyBytes = 64 << 20
+    /// Bytes kept on disk.
+    package var storedBytes = 1 << 30
+    /// Messages one `replay` by time hands out at most.
+    package var replayLimit = 25
+    /// Milliseconds within which a client that was cut off gets what it missed without asking.
+    package var recoveryWindow: Int64 = 120_000
+    /// Milliseconds for which an idempotency id is remembered, and how many of one topic.
+    package var dedupAge: Int64 = 300_000
+    package var dedupCount = 1024
+
+    // MARK: Times
+
+    /// Milliseconds after which a token is looked at again although nothing happened.
+    package var tokenCheck: Int64 = 300_000
+
+    package init() {}
+}

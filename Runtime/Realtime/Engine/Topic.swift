@@ -1,0 +1,351 @@
+import DequeModule
+import SwiftletCrypto
+import Synchronization
+
+/// The name of a topic, byte for byte: two spellings of one letter are two topics.
+struct TopicName: Hashable, Sendable {
+    let bytes: [UInt8]
+    let isPrivate: Bool
+
+    init(_ name: String, isPrivate: Bool) {
+        bytes = Array(name.utf8)
+        self.isPrivate = isPrivate
+    }
+}
+
+/// Where one topic stands: who is in it on which lane, what was said, who is present. Any thread may use it.
+///
+/// Everything that is handed out gets its place here under one lock, and goes to the lanes in that order.
+final class Topic: Sendable {
+    /// As clients write it, with `realtime:` before it.
+    let wireName: String
+    let name: String
+    let key: TopicName
+    /// Whether what is said is written to disk before anybody hears it.
+    let isDurable: Bool
+    private let limits: HubLimits
+    private let state: Mutex<State>
+
+    private struct State {
+        var epoch: String
+        var offset: UInt64
+        var sequence: UInt64 = 0
+        var history: Deque<Entry> = []
+        /// Everything up to here is no longer in the history.
+        var evicted: UInt64
+        var lanes: [(hub: LaneHub, members: Int)] = []
+        var readers = 0
+        var presence = PresenceTable()
+        var presenceRefs: UInt64 = 0
+        var departures: [String: [Departure]] = [:]
+        var known: [String: Known] = [:]
+        var knownOrder: Deque<(key: String, time: Int64)> = []
+        var lastUse: Int64
+        var isClosed = false
+    }
+
+    /// One channel that was cut off and may come back.
+    private struct Departure {
+        /// The last message it is known to have.
+        let offset: UInt64
+        let time: Int64
+        /// The highest reference its client had used. A client goes on counting when it comes back; a page that was opened afresh, by the
+        /// same person with the same token, begins again and missed nothing.
+        let lastRef: UInt64
+    }
+
+    private struct Known {
+        let id: String
+        let offset: UInt64
+    }
+
+    /// What a publisher hears.
+    struct Receipt: Sendable {
+        let id: String
+        let offset: UInt64
+        let receivers: Int
+        var isDuplicate = false
+    }
+
+    init(name: String, key: TopicName, isDurable: Bool, limits: HubLimits, epoch: String, offset: UInt64, now: Int64) {
+        wireName = "realtime:" + name
+        self.name = name
+        self.key = key
+        self.isDurable = isDurable
+        self.limits = limits
+        isMessaging = MessagingTopic(name) != nil
+        state = Mutex(State(epoch: epoch, offset: offset, evicted: offset, lastUse: now))
+    }
+
+    /// Whether messages of it are looked at: typing, receipts and what belongs to them.
+    let isMessaging: Bool
+
+    var epoch: String { state.withLock { $0.epoch } }
+    var offset: UInt64 { state.withLock { $0.offset } }
+
+    // MARK: Publishing
+
+    /// What one message is about to become.
+    struct Draft: Sendable {
+        var content: BroadcastContent
+        var id: String
+        var dedup: String?
+        /// Kept for those who miss it. What only counts now, such as typing, is not.
+        var isKept: Bool
+        var audience = Audience.everyone
+        /// The user it comes from, for the disk.
+        var user: String?
+    }
+
+    /// A message that was said before, if the key is one.
+    func duplicate(_ key: String?) -> Receipt? {
+        guard let key else { return nil }
+        return state.withLock { state in
+            state.known[key].map { Receipt(id: $0.id, offset: $0.offset, receivers: 0, isDuplicate: true) }
+        }
+    }
+
+    /// Gives the message its place and sends it on its way. Nil when the topic has been closed meanwhile: ask for it again.
+    ///
+    /// - Parameter grown: bytes that the history of this topic grew or shrank by.
+    func publish(_ draft: Draft, now: Int64, grown: (Int) -> Void) -> Receipt? {
+        state.withLock { state in
+            guard !state.isClosed else { return nil }
+            if let key = draft.dedup, let known = state.known[key] {
+                return Receipt(id: known.id, offset: known.offset, receivers: 0, isDuplicate: true)
+            }
+            state.lastUse = now
+            state.sequence += 1
+            if draft.isKept { state.offset += 1 }
+            let entry = Entry(
+                topic: wireName, content: draft.content, id: draft.id, offset: state.offset, epoch: state.epoch,
+                sequence: state.sequence, time: now, audience: draft.audience)
+            if draft.isKept { grown(keep(entry, &state, now: now)) }
+            if let key = draft.dedup { remember(key, Known(id: draft.id, offset: entry.offset), &state, now: now) }
+            var receivers = state.readers
+            if case .allButChannel(_, let reads) = draft.audience, reads { receivers = max(0, receivers - 1) }
+            send(.broadcast(entry), state)
+            return Receipt(id: draft.id, offset: entry.offset, receivers: receivers)
+        }
+    }
+
+    private func send(_ delivery: LaneHub.Delivery, _ state: borrowing State) {
+        for (hub, _) in state.lanes { hub.lane.submit { [self] in hub.deliver(delivery, to: self) } }
+    }
+
+    private func remember(_ key: String, _ known: Known, _ state: inout State, now: Int64) {
+        state.known[key] = known
+        state.knownOrder.append((key, now))
+        while let oldest = state.knownOrder.first,
+            state.knownOrder.count > limits.dedupCount || now &- oldest.time > limits.dedupAge
+        {
+            state.knownOrder.removeFirst()
+            state.known[oldest.key] = nil
+        }
+    }
+
+    // MARK: History
+
+    private func keep(_ entry: Entry, _ state: inout State, now: Int64) -> Int {
+        state.history.append(entry)
+        return entry.cost + trim(&state, now: now)
+    }
+
+    /// - Returns: how much less it holds, as a negative number of bytes.
+    private func trim(_ state: inout State, now: Int64) -> Int {
+        var change = 0
+        while let oldest = state.history.first,
+            state.history.count > limits.historyCount || now &- oldest.time > limits.historyAge
+        {
+            state.history.removeFirst()
+            state.evicted = oldest.offset
+            change -= oldest.cost
+        }
+        return change
+    }
+
+    /// Puts back what was on disk, oldest first. Only before anybody has joined.
+    func restore(_ messages: [StoredMessage], dedup: [(key: String, id: String, offset: UInt64)], now: Int64) -> Int {
+        state.withLock { state in
+            var cost = 0
+            if let first = messages.first, first.offset > 0 { state.evicted = first.offset - 1 }
+            for message in messages {
+                let entry = Entry(
+                    topic: wireName, content: message.content, id: message.id, offset: message.offset, epoch: state.epoch,
+                    sequence: 0, time: message.time, audience: .everyone)
+                state.history.append(entry)
+                cost += entry.cost
+            }
+            for item in dedup {
+                state.known[item.key] = Known(id: item.id, offset: item.offset)
+                state.knownOrder.append((item.key, now))
+            }
+            return cost
+        }
+    }
+
+    /// Lets go of what is too old; all of it when memory is short.
+    func prune(now: Int64, all: Bool) -> Int {
+        state.withLock { state in
+            var change = trim(&state, now: now)
+            if all {
+                for entry in state.history { change -= entry.cost }
+                if let last = state.history.last { state.evicted = last.offset }
+                state.history.removeAll()
+            }
+            forgetDepartures(&state, now: now)
+            while let oldest = state.knownOrder.first, now &- oldest.time > limits.dedupAge {
+                state.knownOrder.removeFirst()
+                state.known[oldest.key] = nil
+            }
+            return change
+        }
+    }
+
+    var lastUse: Int64 { state.withLock { $0.lastUse } }
+
+    /// Closes it when nobody and nothing is left in it.
+    func closeIfEmpty() -> Bool {
+        state.withLock { state in
+            guard state.lanes.isEmpty, state.history.isEmpty, state.departures.isEmpty, state.known.isEmpty,
+                state.presence.isEmpty
+            else { return false }
+            state.isClosed = true
+            return true
+        }
+    }
+
+    // MARK: Members
+
+    /// What a channel finds when it comes in.
+    struct Admission: Sendable {
+        /// Only what is handed out after this is for it.
+        let sequence: UInt64
+        let epoch: String
+        let offset: UInt64
+        /// What it missed, oldest first.
+        var replay: [Entry] = []
+        /// Nil when it asked for nothing and nothing was due to it.
+        var recovery: Recovery?
+        var presence: [PresenceEntry] = []
+    }
+
+    enum Recovery: Sendable {
+        case complete
+        /// The history does not reach back far enough: the client has to load what it shows again.
+        case incomplete
+    }
+
+    /// Lets a channel in. Nil when the topic has been closed meanwhile.
+    func admit(
+        to hub: LaneHub, reads: Bool, replay: Replay?, returning: Returning?, wantsPresence: Bool, now: Int64
+    ) -> Admission? {
+        state.withLock { state in
+            guard !state.isClosed else { return nil }
+            state.lastUse = now
+            _ = trim(&state, now: now)
+            if let index = state.lanes.firstIndex(where: { $0.hub === hub }) {
+                state.lanes[index].members += 1
+            } else {
+                state.lanes.append((hub, 1))
+            }
+            if reads { state.readers += 1 }
+            var admission = Admission(sequence: state.sequence, epoch: state.epoch, offset: state.offset)
+            if wantsPresence { admission.presence = state.presence.state }
+            guard reads else { return admission }
+            if let replay {
+                if let offset = replay.offset {
+                    // Where it has been, exactly.
+                    recover(from: offset, ofEpoch: replay.epoch, into: &admission, state)
+                } else if let since = replay.since {
+                    let limit = max(0, min(replay.limit ?? limits.replayLimit, limits.replayLimit))
+                    admission.replay = state.history.filter { $0.time >= since }.suffix(limit)
+                }
+            } else if let returning, let ref = returning.ref,
+                let departure = state.departures[returning.identity]?
+                    .filter({ $0.lastRef < ref && now &- $0.time <= limits.recoveryWindow })
+                    .max(by: { $0.lastRef < $1.lastRef })
+            {
+                recover(from: departure.offset, ofEpoch: state.epoch, into: &admission, state)
+            }
+            return admission
+        }
+    }
+
+    private func recover(from offset: UInt64, ofEpoch epoch: String?, into admission: inout Admission, _ state: borrowing State) {
+        guard epoch == state.epoch, offset >= state.evicted, offset <= state.offset else {
+            admission.recovery = .incomplete
+            return
+        }
+        admission.recovery = .complete
+        let first = state.history.firstIndex { $0.offset > offset } ?? state.history.endIndex
+        admission.replay = Array(state.history[first...])
+    }
+
+    /// Who a channel is, across its sockets, and the highest reference its client has used.
+    struct Returning: Sendable {
+        let identity: String
+        let ref: UInt64?
+    }
+
+    /// - Parameters:
+    ///   - departing: who it was, when it was cut off and may come back.
+    ///   - confirmed: the last message it is known to have.
+    func leave(_ hub: LaneHub, read: Bool, departing: Returning?, confirmed: UInt64, now: Int64) {
+        state.withLock { state in
+            if let index = state.lanes.firstIndex(where: { $0.hub === hub }) {
+                state.lanes[index].members -= 1
+                if state.lanes[index].members == 0 { state.lanes.remove(at: index) }
+            }
+            if read { state.readers -= 1 }
+            guard read, let departing, let ref = departing.ref else { return }
+            if state.departures.count >= 4096 { forgetDepartures(&state, now: now) }
+            guard state.departures.count < 4096 else { return }
+            var same = state.departures[departing.identity] ?? []
+            if same.count >= 8 { same.removeFirst() }
+            same.append(Departure(offset: confirmed, time: now, lastRef: ref))
+            state.departures[departing.identity] = same
+        }
+    }
+
+    private func forgetDepartures(_ state: inout State, now: Int64) {
+        guard !state.departures.isEmpty else { return }
+        state.departures = state.departures.compactMapValues { all in
+            let fresh = all.filter { now &- $0.time <= limits.recoveryWindow }
+            return fresh.isEmpty ? nil : fresh
+        }
+    }
+
+    func readersChanged(by change: Int) { state.withLock { $0.readers += change } }
+
+    // MARK: Presence
+
+    enum PresenceOutcome { case same, full, changed }
+
+    func track(_ fields: RawJSON, key: String, channel: UInt64, now: Int64) -> PresenceOutcome {
+        state.withLock { state in
+            state.presenceRefs += 1
+            state.lastUse = now
+            let ref = "F" + String(state.presenceRefs, radix: 36) + "." + String(channel, radix: 36)
+            return announce(
+                state.presence.track(fields, key: key, channel: channel, ref: ref, limit: limits.maxPresences), &state)
+        }
+    }
+
+    func untrack(key: String, channel: UInt64) -> PresenceOutcome {
+        state.withLock { state in announce(state.presence.untrack(key: key, channel: channel), &state) }
+    }
+
+    private func announce(_ outcome: PresenceTable.Outcome, _ state: inout State) -> PresenceOutcome {
+        switch outcome {
+        case .same: return .same
+        case .full: return .full
+        case .changed(let joins, let leaves):
+            state.sequence += 1
+            send(.presence(PresenceChange(topic: wireName, sequence: state.sequence, joins: joins, leaves: leaves)), state)
+            return .changed
+        }
+    }
+
+    var presence: (state: [PresenceEntry], sequence: UInt64) { state.withLock { ($0.presence.state, $0.sequence) } }
+}

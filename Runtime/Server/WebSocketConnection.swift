@@ -1,0 +1,286 @@
+package import NIOCore
+import SwiftletHTTP
+package import SwiftletWebSocket
+
+/// What the owner of a WebSocket is told. Everything on the socket's event loop.
+package protocol WebSocketListener: AnyObject {
+    /// Whole messages, valid during the call only.
+    func received(text: UnsafeRawBufferPointer)
+    func received(binary: UnsafeRawBufferPointer)
+    /// A mark goes out now: once it is confirmed, everything written before it has reached the client's program.
+    func marked()
+    func confirmed()
+    /// About every second.
+    func tick()
+    /// Nothing comes any more, and nothing can be sent. Called once.
+    func ended(_ end: WebSocketEnd)
+}
+
+/// How a WebSocket ended: in logs and metrics by these names.
+package enum WebSocketEnd: String, Sendable, CaseIterable {
+    /// The client said goodbye.
+    case closed
+    /// The connection broke, or the client went without a word.
+    case lost
+    /// It sent what RFC 6455 forbids.
+    case protocolError = "protocol_error"
+    case tooBig = "too_big"
+    /// It sent too much of what needs answering.
+    case flood
+    /// It did not take what was sent to it.
+    case slowConsumer = "slow_consumer"
+    /// It did not answer a ping, or stopped in the middle of a message.
+    case timedOut = "timed_out"
+    /// This side ended it.
+    case ended
+}
+
+/// One WebSocket: the only handler of its channel once the handshake has been answered.
+package final class WebSocketConnection: ChannelDuplexHandler, @unchecked Sendable {
+    package typealias InboundIn = ByteBuffer
+    package typealias InboundOut = Never
+    package typealias OutboundIn = Never
+    package typealias OutboundOut = ByteBuffer
+
+    private enum Phase {
+        case open
+        /// A close frame has been sent; the client's, or the end of the connection, is awaited.
+        case closing
+        case closed
+    }
+
+    private let loop: LoopState
+    private let channel: any Channel
+    private var context: ChannelHandlerContext?
+    private var listener: (any WebSocketListener)?
+    private var reader: WebSocketReader
+    private var phase = Phase.open
+    private let peer: PeerAddress
+    private var isCounted: Bool
+    var sweepIndex = -1
+
+    private var closingSince: Int64 = 0
+    private var lastReceived: Int64
+    private var lastTick: Int64
+    private var lastMark: Int64
+    /// The ping under way, 0 for none.
+    private var pinged: Int64 = 0
+    private var pingNumber: UInt64 = 0
+    /// Something was written after the last mark.
+    private var hasUnmarked = false
+    private(set) var needsFlush = false
+
+    /// Times in nanoseconds.
+    private enum Rule {
+        /// Quiet for so long: is it still there?
+        static let quiet: Int64 = 20_000_000_000
+        /// What was written is confirmed this often.
+        static let mark: Int64 = 5_000_000_000
+        static let pong: Int64 = 10_000_000_000
+        /// A message may pause this long in the middle.
+        static let stall: Int64 = 30_000_000_000
+        static let closing: Int64 = 5_000_000_000
+        static let tick: Int64 = 1_000_000_000
+    }
+
+    init(loop: LoopState, channel: any Channel, peer: PeerAddress, isCounted: Bool, limits: WebSocketLimits) {
+        self.loop = loop
+        self.channel = channel
+        self.peer = peer
+        self.isCounted = isCounted
+        reader = WebSocketReader(limits: limits)
+        let now = loop.clock.steady()
+        lastReceived = now
+        lastTick = now
+        lastMark = now
+        // What a client does not take is kept up to here; then it is too slow.
+        try? channel.syncOptions?.setOption(
+            .writeBufferWaterMark,
+            value: .init(low: loop.configuration.maxUnsent / 2, high: max(1, loop.configuration.maxUnsent)))
+    }
+
+    package var eventLoop: any EventLoop { loop.eventLoop }
+
+    func start(_ listener: any WebSocketListener) {
+        self.listener = listener
+        loop.add(self)
+    }
+
+    // MARK: Sending
+
+    /// Takes a whole frame; it goes out with everything else of this turn of the loop.
+    package func send(_ frame: ByteBuffer) {
+        guard phase == .open else { return }
+        guard channel.isWritable else { return fallBehind() }
+        hasUnmarked = true
+        write(frame)
+    }
+
+    private func write(_ frame: ByteBuffer) {
+        context?.write(wrapOutboundOut(frame), promise: nil)
+        guard !needsFlush else { return }
+        needsFlush = true
+        loop.flushTogether(self)
+    }
+
+    func flush() {
+        needsFlush = false
+        context?.flush()
+    }
+
+    /// More is waiting for it than a client may leave waiting: the others do not wait for it.
+    private func fallBehind() {
+        end(.slowConsumer, .slowConsumer)
+    }
+
+    /// Sends a close frame behind what was sent, and waits a moment for the client's.
+    package func close(_ close: WebSocketClose) { end(.ended, close) }
+
+    private func end(_ end: WebSocketEnd, _ close: WebSocketClose) {
+        guard phase == .open else { return }
+        phase = .closing
+        closingSince = loop.clock.steady()
+        write(ByteBuffer(bytes: WebSocketFrames.close(close)))
+        tell(end)
+    }
+
+    private func tell(_ end: WebSocketEnd) {
+        guard let listener else { return }
+        self.listener = nil
+        loop.socketEnded(end)
+        listener.ended(end)
+    }
+
+    private func cut() {
+        guard phase != .closed else { return }
+        phase = .closed
+        context?.close(mode: .all, promise: nil)
+    }
+
+    // MARK: What the channel calls
+
+    package func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+    package func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
+    package func channelRead(context: ChannelHandlerContext, data: NIOAny) { received(unwrapInboundIn(data)) }
+
+    func received(_ buffer: ByteBuffer) {
+        loop.bytesReceived &+= buffer.readableBytes
+        guard phase != .closed, buffer.readableBytes > 0 else { return }
+        lastReceived = loop.now
+        let fault = buffer.withUnsafeReadableBytes { bytes in
+            reader.read(bytes) { event in take(event) }
+        }
+        guard let fault, phase == .open else { return }
+        switch fault.close {
+        case .tooBig: end(.tooBig, fault.close)
+        case .policy: end(.flood, fault.close)
+        default: end(.protocolError, fault.close)
+        }
+    }
+
+    private func take(_ event: WebSocketEvent) {
+        guard phase == .open else {
+            // The answer to our close, or the last of what was on its way.
+            if case .close = event { cutAfterFlush() }
+            return
+        }
+        switch event {
+        case .text(let bytes): listener?.received(text: bytes)
+        case .binary(let bytes): listener?.received(binary: bytes)
+        case .ping(let bytes):
+            guard channel.isWritable else { return fallBehind() }
+            write(ByteBuffer(bytes: WebSocketFrames.pong(bytes)))
+        case .pong(let bytes): ponged(bytes)
+        case .close(let code, _):
+            phase = .closing
+            closingSince = loop.clock.steady()
+            write(ByteBuffer(bytes: WebSocketFrames.close(echoing: code)))
+            tell(.closed)
+            cutAfterFlush()
+        }
+    }
+
+    private func ponged(_ bytes: UnsafeRawBufferPointer) {
+        guard pinged != 0, bytes.count == 8, bytes.loadUnaligned(as: UInt64.self) == pingNumber else { return }
+        pinged = 0
+        listener?.confirmed()
+    }
+
+    private func cutAfterFlush() {
+        guard phase == .closing, let context else { return }
+        phase = .closed
+        needsFlush = false
+        let sent = loop.eventLoop.makePromise(of: Void.self)
+        sent.futureResult.whenComplete { [self] _ in self.context?.close(mode: .all, promise: nil) }
+        context.writeAndFlush(wrapOutboundOut(loop.emptyBuffer), promise: sent)
+    }
+
+    package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        // A WebSocket whose client no longer sends is over.
+        if let event = event as? ChannelEvent, event == .inputClosed {
+            tell(.lost)
+            cut()
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    package func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        tell(.lost)
+        cut()
+    }
+
+    package func channelInactive(context: ChannelHandlerContext) {
+        phase = .closed
+        loop.remove(self)
+        if isCounted {
+            isCounted = false
+            loop.counts.giveBack(peer)
+        }
+        tell(.lost)
+    }
+
+    // MARK: Time
+
+    func tick(_ now: Int64) {
+        switch phase {
+        case .closed: return
+        case .closing:
+            if now &- closingSince >= Rule.closing { cut() }
+            return
+        case .open: break
+        }
+        if now &- lastTick >= Rule.tick {
+            lastTick = now
+            listener?.tick()
+            guard phase == .open else { return }
+        }
+        if pinged != 0 {
+            if now &- pinged >= Rule.pong { return timeOut() }
+        } else if now &- lastReceived >= Rule.quiet || (hasUnmarked && now &- lastMark >= Rule.mark) {
+            ping(now)
+        }
+        if reader.isMidMessage, now &- lastReceived >= Rule.stall { timeOut() }
+    }
+
+    private func ping(_ now: Int64) {
+        guard channel.isWritable else { return }
+        pinged = now
+        lastMark = now
+        hasUnmarked = false
+        pingNumber &+= 1
+        listener?.marked()
+        write(ByteBuffer(bytes: withUnsafeBytes(of: pingNumber) { WebSocketFrames.ping($0) }))
+    }
+
+    private func timeOut() {
+        tell(.timedOut)
+        cut()
+    }
+
+    /// The server is shutting down: the listener says how.
+    func closeNow() {
+        tell(.ended)
+        cut()
+    }
+}

@@ -15,6 +15,8 @@ public struct JSONLimits: Sendable, Hashable {
     /// Bytes of one string or name as written, escapes unresolved.
     public var stringBytes: Int
     public var duplicateNames: DuplicateNames
+    /// Numbers too large for a `Double` too: for readers that make no values.
+    var takesAnyNumber = false
 
     public enum DuplicateNames: Sendable, Hashable {
         /// The document is refused.

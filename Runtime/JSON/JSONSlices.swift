@@ -54,8 +54,8 @@ package struct JSONSlices: ~Copyable {
 
     package var root: Value {
         let start = afterSpace(0)
-        if let end = scalarEnd(0) { return value(0, start..<end) }
-        return value(0, start..<beforeSpace(bytes.count))
+        if let end = scalarEnd(0) { return value(0, from: start, to: end) }
+        return value(0, from: start, to: beforeSpace(bytes.count))
     }
 
     // MARK: Values
@@ -123,7 +123,7 @@ package struct JSONSlices: ~Copyable {
         cursor.node = next
         cursor.remaining &-= 1
         cursor.position = end
-        return Member(node: name, value: value(node, start..<end))
+        return Member(node: name, value: value(node, from: start, to: end))
     }
 
     /// The next element of an array.
@@ -138,7 +138,7 @@ package struct JSONSlices: ~Copyable {
         cursor.node = next
         cursor.remaining &-= 1
         cursor.position = end
-        return value(node, start..<end)
+        return value(node, from: start, to: end)
     }
 
     /// The member of this name, however it is escaped; `nil` for values that are no objects. Looks at one after the other.
@@ -156,7 +156,7 @@ package struct JSONSlices: ~Copyable {
 
     // MARK: Ranges
 
-    private func value(_ node: Int, _ range: Range<Int>) -> Value {
+    private func value(_ node: Int, from start: Int, to end: Int) -> Value {
         let kind: Kind =
             switch nodes[node].kind {
             case .null: .null
@@ -166,7 +166,7 @@ package struct JSONSlices: ~Copyable {
             case .array: .array
             case .object: .object
             }
-        return Value(node: node, kind: kind, range: range)
+        return Value(node: node, kind: kind, range: start..<max(start, end))
     }
 
     private func isString(_ node: Int, _ text: StaticString) -> Bool {

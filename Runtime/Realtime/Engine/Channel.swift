@@ -1,3 +1,4 @@
+import DequeModule
 import NIOCore
 import Swiftlet
 
@@ -23,6 +24,7 @@ final class Channel {
     private let joinedAt: UInt64
     private var hearsPresenceAfter: UInt64?
     private(set) var tracks = false
+    private var behind: Deque<LaneHub.Delivery> = []
     private var presenceCalls: [Int64] = []
     /// The last message that was written to the socket, the one at the time of the last mark, and the last the client is known to have.
     private var written: UInt64
@@ -44,9 +46,9 @@ final class Channel {
         self.facts = facts
         self.permissions = permissions
         joinedAt = admission.sequence
-        written = admission.offset
-        // What is replayed to it now has not arrived yet.
-        marked = admission.replay.first.map { $0.offset - 1 } ?? admission.offset
+        // What is replayed to it now has not been written yet.
+        written = admission.replay.first.map { $0.offset - 1 } ?? admission.offset
+        marked = written
         confirmed = marked
         if request.presence.enabled, permissions.contains(.presenceRead) { hearsPresenceAfter = admission.sequence }
     }
@@ -59,11 +61,43 @@ final class Channel {
 
     func hear(_ delivery: LaneHub.Delivery) {
         guard isOpen else { return }
+        guard behind.isEmpty, session.canTake else { return wait(delivery) }
+        pass(delivery)
+    }
+
+    /// What a client does not take waits here, in order; the bytes themselves are shared with everybody else's.
+    private func wait(_ delivery: LaneHub.Delivery) {
+        behind.append(delivery)
+        session.fellBehind(self, by: delivery.cost)
+    }
+
+    /// Goes on where it stopped.
+    ///
+    /// - Returns: whether nothing waits any more, and what has gone.
+    func catchUp() -> (isDone: Bool, cost: Int) {
+        var cost = 0
+        while let next = behind.first, session.canTake {
+            behind.removeFirst()
+            cost += next.cost
+            pass(next)
+        }
+        return (behind.isEmpty, cost)
+    }
+
+    var waitingCost: Int { behind.reduce(0) { $0 + $1.cost } }
+
+    private func pass(_ delivery: LaneHub.Delivery) {
         switch delivery {
+        case .replay(let entry):
+            guard let frame = entry.replayed(session.serializer) else { return }
+            written = max(written, entry.offset)
+            session.send(frame)
         case .broadcast(let entry):
             guard entry.sequence > joinedAt, permissions.contains(.broadcastRead) else { return }
             written = entry.offset
-            guard entry.audience.includes(channel: id, socket: session.id), let frame = entry.frame(session.serializer) else { return }
+            guard entry.audience.includes(channel: id, socket: session.id), let frame = entry.frame(session.serializer) else {
+                return
+            }
             session.send(frame)
         case .presence(let change):
             guard let after = hearsPresenceAfter, change.sequence > after else { return }
@@ -102,7 +136,10 @@ final class Channel {
         return lost
     }
 
-    func closed() { isOpen = false }
+    func closed() {
+        isOpen = false
+        behind = []
+    }
 
     /// Who somebody is across sockets; nil for one who cannot be told from others.
     static func identity(of facts: TokenFacts, presenceKey: String) -> String? {

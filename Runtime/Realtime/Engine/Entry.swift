@@ -76,7 +76,9 @@ extension WireFrame {
     /// With the head of its WebSocket frame.
     var onTheWire: ByteBuffer {
         var buffer = ByteBufferAllocator().buffer(capacity: payload.readableBytes + 10)
-        WebSocketFrames.head(kind == .text ? .text : .binary, count: payload.readableBytes).withUnsafeBytes { _ = buffer.writeBytes($0) }
+        WebSocketFrames.head(kind == .text ? .text : .binary, count: payload.readableBytes).withUnsafeBytes {
+            _ = buffer.writeBytes($0)
+        }
         buffer.writeImmutableBuffer(payload)
         return buffer
     }

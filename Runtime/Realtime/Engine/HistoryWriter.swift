@@ -65,7 +65,9 @@ final class HistoryWriter: Sendable {
 
     func write(_ changes: [MessageChange]) {
         guard tables != nil, !changes.isEmpty else { return }
-        if !add(.changes(changes)) { report(.historyFailed(reason: "busy: \(changes.count) changes of receipts were not written")) }
+        if !add(.changes(changes)) {
+            report(.historyFailed(reason: "busy: \(changes.count) changes of receipts were not written"))
+        }
     }
 
     private func add(_ job: Job) -> Bool {
@@ -93,11 +95,11 @@ final class HistoryWriter: Sendable {
     }
 
     private func perform(_ jobs: [Job]) async {
-        let failure = await store(jobs)
+        let failures = await store(jobs)
         var changes: [MessageChange] = []
         for job in jobs {
             switch job {
-            case .message(let draft, _, _, let then): then(draft.isKept ? failure : nil)
+            case .message(let draft, let topic, _, let then): then(draft.isKept ? failures[ObjectIdentifier(topic)] : nil)
             case .changes(let some): changes += some
             case .barrier(let continuation): continuation.resume()
             }
@@ -106,34 +108,43 @@ final class HistoryWriter: Sendable {
         do { try await tables.apply(changes) } catch { report(.historyFailed(reason: "receipts: \(error)")) }
     }
 
-    /// All of them or none; nil when it went well.
-    private func store(_ jobs: [Job]) async -> String? {
-        var messages: [StoredMessage] = []
-        var offsets: [ObjectIdentifier: UInt64] = [:]
+    /// Of each topic all of its messages or none: what is wrong with one topic is not the others' loss. The store writes them together.
+    ///
+    /// - Returns: why a topic's messages are not there.
+    private func store(_ jobs: [Job]) async -> [ObjectIdentifier: String] {
+        var messages: [ObjectIdentifier: [StoredMessage]] = [:]
         var seen: Set<String> = []
         for job in jobs {
             guard case .message(let draft, let topic, let time, _) = job, draft.isKept else { continue }
             if let key = draft.dedup {
                 // Said before, or twice in this very batch: it gets its answer, and no second place.
                 let whole = "\(topic.key.isPrivate)\u{1F}\(topic.name)\u{1F}\(key)"
-                if topic.duplicate(key) != nil || !seen.insert(whole).inserted { continue }
+                if topic.duplicate(key, now: time) != nil || !seen.insert(whole).inserted { continue }
             }
-            let offset = (offsets[ObjectIdentifier(topic)] ?? topic.offset) + 1
-            offsets[ObjectIdentifier(topic)] = offset
-            messages.append(
-                StoredMessage(
-                    topic: topic.name, isPrivate: topic.key.isPrivate, offset: offset, id: draft.id, dedupKey: draft.dedup,
-                    event: draft.content.event, body: draft.content.body, extra: draft.content.extraObject, sender: draft.user,
-                    time: time))
+            let same = messages[ObjectIdentifier(topic), default: []]
+            messages[ObjectIdentifier(topic)] =
+                same + [
+                    StoredMessage(
+                        topic: topic.name, isPrivate: topic.key.isPrivate, offset: topic.offset + UInt64(same.count) + 1,
+                        id: draft.id, dedupKey: draft.dedup, event: draft.content.event, body: draft.content.body,
+                        extra: draft.content.extraObject, sender: draft.user, time: time, epoch: topic.epoch)
+                ]
         }
-        guard !messages.isEmpty else { return nil }
-        do {
-            try await store.append(messages)
-            return nil
-        } catch {
-            report(.historyFailed(reason: "\(error)"))
-            return "HistoryUnavailable: the message could not be stored, and nobody has got it; try again"
+        guard !messages.isEmpty else { return [:] }
+        let store = store
+        let failed = await withTaskGroup { group in
+            for (topic, messages) in messages {
+                group.addTask { () -> (ObjectIdentifier, String?) in
+                    do {
+                        try await store.append(messages)
+                        return (topic, nil)
+                    } catch { return (topic, "\(error)") }
+                }
+            }
+            return await group.reduce(into: [ObjectIdentifier: String]()) { failed, result in failed[result.0] = result.1 }
         }
+        if let reason = failed.values.first { report(.historyFailed(reason: reason)) }
+        return failed.mapValues { _ in "HistoryUnavailable: the message could not be stored, and nobody has got it; try again" }
     }
 
     /// Lets go on disk of what is older than the engine hands out; a little more is kept than that.
@@ -141,6 +152,7 @@ final class HistoryWriter: Sendable {
         do {
             _ = try await store.prune(
                 now: now, maxAge: limits.historyAge, maxPerTopic: limits.historyCount, maxBytes: limits.storedBytes)
+            _ = try await tables?.prune(now: now, maxAge: limits.receiptAge, maxMessages: limits.receipts)
         } catch { report(.historyFailed(reason: "\(error)")) }
     }
 

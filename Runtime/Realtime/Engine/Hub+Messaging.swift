@@ -17,7 +17,7 @@ extension Hub {
             isKept: true, audience: audience, user: party.user)
         guard topic.isMessaging else { return .passed(draft) }
         // Said twice is allowed once: the second attempt costs nothing of a limit.
-        if topic.duplicate(draft.dedup) != nil { return .passed(draft) }
+        if topic.duplicate(draft.dedup, now: now()) != nil { return .passed(draft) }
         let verdict = messaging.withLock {
             $0.judge(content, topic: topic.name, isPrivate: topic.key.isPrivate, from: party, now: now())
         }
@@ -49,7 +49,7 @@ extension Hub {
 
     func untracked(by party: MessagingParty, in topic: Topic) {
         guard topic.isMessaging else { return }
-        messaging.withLock { $0.untracked(topic: topic.name, isPrivate: topic.key.isPrivate, party, now: now()) }
+        messaging.withLock { $0.untracked(topic.name, isPrivate: topic.key.isPrivate, party) }
     }
 
     func published(_ content: BroadcastContent, in topic: Topic, by party: MessagingParty, _ receipt: Topic.Receipt) {
@@ -121,15 +121,11 @@ extension Hub {
     /// A user who did nothing for a while is away, wherever it had said that it is there.
     private func show(_ turn: PresenceTurn) {
         for place in turn.places {
-            if place.byBroadcast {
-                say("presence", place.body, in: place.topic, isPrivate: place.isPrivate, to: .everyone)
-                continue
-            }
             guard let topic = known(place.topic, isPrivate: place.isPrivate) else { continue }
-            let (user, body) = (turn.user, place.body)
+            let (socket, fields) = (place.connection, place.fields)
             everyLane { lane in
-                for channel in lane.room(of: topic)?.members ?? [] where channel.tracks && channel.facts.subject == user {
-                    _ = topic.track(body, key: channel.presenceKey, channel: channel.id, now: self.now())
+                for channel in lane.room(of: topic)?.members ?? [] where channel.tracks && channel.session.id == socket {
+                    _ = topic.track(fields, key: channel.presenceKey, channel: channel.id, now: self.now())
                 }
             }
         }

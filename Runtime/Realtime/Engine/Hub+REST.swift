@@ -3,7 +3,9 @@ package import Swiftlet
 /// Broadcasts of callers without a socket.
 extension Hub: RealtimeEngine {
     /// One after the other, so that they arrive in the order of the batch.
-    package func broadcast(_ messages: [RESTBroadcast.Message], by facts: TokenFacts, isSingle: Bool) async -> RESTBroadcast.Answer {
+    package func broadcast(_ messages: [RESTBroadcast.Message], by facts: TokenFacts, isSingle: Bool) async
+        -> RESTBroadcast.Answer
+    {
         let party = MessagingParty(user: facts.subject, connection: 0, speaksForOthers: facts.role == "service_role")
         for message in messages {
             if message.isPrivate {
@@ -27,7 +29,9 @@ extension Hub: RealtimeEngine {
         return .accepted
     }
 
-    private func publish(_ content: BroadcastContent, to name: String, isPrivate: Bool, by party: MessagingParty) async -> Published {
+    private func publish(_ content: BroadcastContent, to name: String, isPrivate: Bool, by party: MessagingParty) async
+        -> Published
+    {
         await withCheckedContinuation { continuation in
             publish(content, to: name, isPrivate: isPrivate, by: party) { continuation.resume(returning: $0) }
         }

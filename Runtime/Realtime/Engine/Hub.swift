@@ -33,7 +33,8 @@ package final class Hub: Sendable {
 
     package init(
         limits: HubLimits, settings: Settings, tokens: any TokenReader, authority: any ChannelAuthority,
-        store: (any HistoryStore)?, tables: MessageTables? = nil, messaging rules: MessagingLimits = .standard, now: @escaping @Sendable () -> Int64, report: @escaping @Sendable (HubEvent) -> Void
+        store: (any HistoryStore)?, tables: MessageTables? = nil, messaging rules: MessagingLimits = .standard,
+        now: @escaping @Sendable () -> Int64, report: @escaping @Sendable (HubEvent) -> Void
     ) {
         self.limits = limits
         self.settings = settings
@@ -146,7 +147,7 @@ package final class Hub: Sendable {
         _ draft: Topic.Draft, to topic: Topic, by party: MessagingParty?, _ then: @escaping @Sendable (Published) -> Void
     ) {
         counters.messagesIn.add(1, ordering: .relaxed)
-        if let receipt = topic.duplicate(draft.dedup) { return then(.done(receipt)) }
+        if let receipt = topic.duplicate(draft.dedup, now: now()) { return then(.done(receipt)) }
         guard topic.isDurable, let writer else { return place(draft, in: topic, by: party, then) }
         writer.append(draft, to: topic, time: now()) { [self] error in
             if let error { return then(.failed(error)) }

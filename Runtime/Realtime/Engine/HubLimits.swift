@@ -25,6 +25,10 @@ package struct HubLimits: Sendable {
     package var maxPresence = 16 * 1024
     /// Presences of one topic.
     package var maxPresences = 10_000
+    /// Bytes of messages that may wait for a socket whose client does not take them, beside what the socket itself holds, and how long
+    /// such a client may take nothing at all, in milliseconds.
+    package var maxBehind = 4 << 20
+    package var stall: Int64 = 15_000
     /// Messages that wait for a join under way.
     package var maxWaiting = 100
 
@@ -37,6 +41,9 @@ package struct HubLimits: Sendable {
     package var historyBytes = 64 << 20
     /// Bytes kept on disk.
     package var storedBytes = 1 << 30
+    /// Receipts, delivery and unread counts on disk: how long they are kept, and of how many messages.
+    package var receiptAge: Int64 = 90 * 86_400_000
+    package var receipts = 1_000_000
     /// Messages one `replay` by time hands out at most.
     package var replayLimit = 25
     /// Milliseconds within which a client that was cut off gets what it missed without asking.

@@ -9,6 +9,8 @@ package protocol Lane: AnyObject, Sendable {
 package protocol RealtimeSocket: AnyObject {
     /// Takes a whole WebSocket frame; it goes out with everything else of this turn.
     func send(_ frame: ByteBuffer)
+    /// Whether more than a frame may be given to it now. After false, wait for ``Session/writable()``.
+    var canTake: Bool { get }
     /// Sends what was taken and a close frame; nothing is received any more.
     func close(_ end: SocketEnd)
 }
@@ -21,4 +23,6 @@ package enum SocketEnd: String, Sendable {
     case noChannels = "no_channels"
     /// More joins than it may make.
     case tooManyJoins = "too_many_joins"
+    /// It does not take what is said to it.
+    case slowConsumer = "slow_consumer"
 }

@@ -19,7 +19,18 @@ final class LaneHub: @unchecked Sendable {
     /// One thing that everybody in a topic hears, in the topic's order.
     enum Delivery: Sendable {
         case broadcast(Entry)
+        /// Once more, for one who missed it.
+        case replay(Entry)
         case presence(PresenceChange)
+
+        /// What it costs a client to leave it waiting; what lies in the history anyway costs nothing.
+        var cost: Int {
+            switch self {
+            case .broadcast(let entry): entry.cost
+            case .replay: 0
+            case .presence: 512
+            }
+        }
     }
 
     // MARK: Members
@@ -90,11 +101,13 @@ final class LaneHub: @unchecked Sendable {
         let end = min(start + Self.chunk, members.count)
         if start < end { for index in start..<end { for delivery in batch { members[index].hear(delivery) } } }
         if end < members.count {
-            lane.submit { [self] in hand(batch, to: members, from: end, of: room) }
+            let rest = LaneBound((members, room))
+            lane.submit { [self] in hand(batch, to: rest.value.0, from: end, of: rest.value.1) }
         } else if room.waiting.isEmpty {
             room.isDelivering = false
         } else {
-            lane.submit { [self] in next(of: room) }
+            let room = LaneBound(room)
+            lane.submit { [self] in next(of: room.value) }
         }
     }
 }

@@ -46,6 +46,10 @@ package final class Session: @unchecked Sendable {
     private var joinRate: TokenBucket
     private var highestRef: UInt64?
     private var lonelySince: Int64
+    /// Channels that wait for the socket, since when, and what waits.
+    private var lagging: [Channel] = []
+    private var behindSince: Int64 = 0
+    private var behindCost = 0
     private var isOpen = true
 
     init(hub: Hub, lane: LaneHub, socket: any RealtimeSocket, serializer: Serializer, facts: TokenFacts) {
@@ -243,13 +247,10 @@ package final class Session: @unchecked Sendable {
             return enter(joining, granted, topic, wantsPresence: wantsPresence)
         }
         let box = LaneBound(joining)
-        hub.load(joining.name, isPrivate: joining.request.isPrivate) { [self] result in
+        hub.load(joining.name, isPrivate: joining.request.isPrivate) { [self] error in
             lane.lane.submit { [self] in
                 guard isCurrent(box.value) else { return }
-                switch result {
-                case .success: enter(box.value, granted)
-                case .failure: deny(box.value.message, .replayFailed)
-                }
+                if error == nil { enter(box.value, granted) } else { deny(box.value.message, .replayFailed) }
             }
         }
     }
@@ -261,7 +262,8 @@ package final class Session: @unchecked Sendable {
         let identity = Channel.identity(of: facts, presenceKey: key)
         let admission = topic.admit(
             to: lane, reads: granted.contains(.broadcastRead), replay: request.broadcast.replay,
-            returning: identity.map { Topic.Returning(identity: $0, ref: joining.message.ref?.counter) }, wantsPresence: wantsPresence,
+            returning: identity.map { Topic.Returning(identity: $0, ref: joining.message.ref?.counter) },
+            wantsPresence: wantsPresence,
             now: hub.now())
         // Closed in this very moment: the next look makes a new one.
         guard let admission else { return enter(joining, granted) }
@@ -275,7 +277,7 @@ package final class Session: @unchecked Sendable {
 
         let recovery = admission.recovery.map { Session.tell($0, admission) }
         reply(message, ok: true, JoinResponse.ok(postgresChanges: [], recovery: recovery))
-        for entry in admission.replay { if let frame = entry.replayed(serializer) { send(frame) } }
+        for entry in admission.replay { channel.hear(.replay(entry)) }
         if case .incomplete = admission.recovery {
             send(
                 PhoenixEncoder.system(
@@ -304,13 +306,16 @@ package final class Session: @unchecked Sendable {
     // MARK: Broadcasts
 
     private func broadcast(_ message: ClientMessage, _ content: BroadcastContent, in channel: Channel) {
-        func answer(_ ok: Bool, _ response: RawJSON) { if channel.wantsAck, message.ref != nil { reply(message, ok: ok, response) } }
+        func answer(_ ok: Bool, _ response: RawJSON) {
+            if channel.wantsAck, message.ref != nil { reply(message, ok: ok, response) }
+        }
         guard channel.permissions.contains(.broadcastWrite) else {
             let reason = "Unauthorized: You do not have permissions to write to this Channel topic: \(channel.topic.name)"
             return answer(false, JoinResponse.failure(reason: reason))
         }
         guard content.byteCount <= hub.limits.maxPayload else {
-            return answer(false, RawJSON(unchecked: Array(#"{"error":"payload_size_exceeded","reason":"payload_size_exceeded"}"#.utf8)))
+            return answer(
+                false, RawJSON(unchecked: Array(#"{"error":"payload_size_exceeded","reason":"payload_size_exceeded"}"#.utf8)))
         }
         let party = channel.party
         let audience: Audience =
@@ -439,12 +444,40 @@ package final class Session: @unchecked Sendable {
         for channel in channels {
             if let fault = expiry(of: channel.facts) { end(channel, saying: fault.message) }
         }
+        if !lagging.isEmpty, now &- behindSince > hub.limits.stall { return end(.slowConsumer) }
         if slots.isEmpty, now &- lonelySince > hub.limits.idleSocket { end(.noChannels) }
     }
 
     /// A mark is being sent; when it comes back, everything before it has arrived.
     package func mark() { for case .open(let channel) in slots.values { channel.mark() } }
     package func confirm() { for case .open(let channel) in slots.values { channel.confirm() } }
+
+    // MARK: Clients that are slow
+
+    var canTake: Bool { socket.canTake }
+
+    /// A channel has more to say than the socket takes.
+    func fellBehind(_ channel: Channel, by cost: Int) {
+        behindCost += cost
+        if !lagging.contains(where: { $0 === channel }) {
+            if lagging.isEmpty { behindSince = hub.now() }
+            lagging.append(channel)
+        }
+        if behindCost > hub.limits.maxBehind { end(.slowConsumer) }
+    }
+
+    /// The socket takes more again.
+    package func writable() {
+        guard isOpen, !lagging.isEmpty else { return }
+        behindSince = hub.now()
+        let channels = lagging
+        lagging = []
+        for channel in channels {
+            let (isDone, cost) = channel.catchUp()
+            behindCost -= cost
+            if !isDone { lagging.append(channel) }
+        }
+    }
 
     // MARK: The end
 
@@ -463,12 +496,14 @@ package final class Session: @unchecked Sendable {
     /// - Parameter isCut: it may come back, and get what it missed.
     private func close(_ channel: Channel, isCut: Bool) {
         guard channel.isOpen else { return }
+        behindCost -= channel.waitingCost
+        lagging.removeAll { $0 === channel }
         channel.closed()
         lane.remove(channel)
         hub.counters.channels.subtract(1, ordering: .relaxed)
         if channel.tracks { _ = channel.topic.untrack(key: channel.presenceKey, channel: channel.id) }
         channel.topic.leave(
-            lane, read: channel.permissions.contains(.broadcastRead),
+            lane, channel.id, read: channel.permissions.contains(.broadcastRead),
             departing: isCut ? channel.identity.map { Topic.Returning(identity: $0, ref: highestRef) } : nil,
             confirmed: channel.confirmed, now: hub.now())
         hub.left(channel.topic, channel.party)
@@ -537,6 +572,7 @@ extension Topic.Receipt {
     var json: RawJSON {
         RawJSON(
             unchecked: Array(
-                "{\"id\":\"\(id)\",\"offset\":\(offset),\"receivers\":\(receivers)\(isDuplicate ? ",\"duplicate\":true" : "")}".utf8))
+                "{\"id\":\"\(id)\",\"offset\":\(offset),\"receivers\":\(receivers)\(isDuplicate ? ",\"duplicate\":true" : "")}"
+                    .utf8))
     }
 }

@@ -49,6 +49,8 @@ final class Topic: Sendable {
         /// The last message it is known to have.
         let offset: UInt64
         let time: Int64
+        /// What it said itself it does not hear again, unless it wanted to.
+        let channel: UInt64
         /// The highest reference its client had used. A client goes on counting when it comes back; a page that was opened afresh, by the
         /// same person with the same token, begins again and missed nothing.
         let lastRef: UInt64
@@ -57,6 +59,7 @@ final class Topic: Sendable {
     private struct Known {
         let id: String
         let offset: UInt64
+        let time: Int64
     }
 
     /// What a publisher hears.
@@ -98,11 +101,14 @@ final class Topic: Sendable {
     }
 
     /// A message that was said before, if the key is one.
-    func duplicate(_ key: String?) -> Receipt? {
+    func duplicate(_ key: String?, now: Int64) -> Receipt? {
         guard let key else { return nil }
-        return state.withLock { state in
-            state.known[key].map { Receipt(id: $0.id, offset: $0.offset, receivers: 0, isDuplicate: true) }
-        }
+        return state.withLock { known(key, $0, now: now) }
+    }
+
+    private func known(_ key: String, _ state: borrowing State, now: Int64) -> Receipt? {
+        guard let known = state.known[key], now &- known.time <= limits.dedupAge else { return nil }
+        return Receipt(id: known.id, offset: known.offset, receivers: 0, isDuplicate: true)
     }
 
     /// Gives the message its place and sends it on its way. Nil when the topic has been closed meanwhile: ask for it again.
@@ -111,9 +117,7 @@ final class Topic: Sendable {
     func publish(_ draft: Draft, now: Int64, grown: (Int) -> Void) -> Receipt? {
         state.withLock { state in
             guard !state.isClosed else { return nil }
-            if let key = draft.dedup, let known = state.known[key] {
-                return Receipt(id: known.id, offset: known.offset, receivers: 0, isDuplicate: true)
-            }
+            if let key = draft.dedup, let receipt = known(key, state, now: now) { return receipt }
             state.lastUse = now
             state.sequence += 1
             if draft.isKept { state.offset += 1 }
@@ -121,7 +125,7 @@ final class Topic: Sendable {
                 topic: wireName, content: draft.content, id: draft.id, offset: state.offset, epoch: state.epoch,
                 sequence: state.sequence, time: now, audience: draft.audience)
             if draft.isKept { grown(keep(entry, &state, now: now)) }
-            if let key = draft.dedup { remember(key, Known(id: draft.id, offset: entry.offset), &state, now: now) }
+            if let key = draft.dedup { remember(key, Known(id: draft.id, offset: entry.offset, time: now), &state, now: now) }
             var receivers = state.readers
             if case .allButChannel(_, let reads) = draft.audience, reads { receivers = max(0, receivers - 1) }
             send(.broadcast(entry), state)
@@ -139,9 +143,14 @@ final class Topic: Sendable {
         while let oldest = state.knownOrder.first,
             state.knownOrder.count > limits.dedupCount || now &- oldest.time > limits.dedupAge
         {
-            state.knownOrder.removeFirst()
-            state.known[oldest.key] = nil
+            forget(oldest, &state)
         }
+    }
+
+    /// Said again after it had been forgotten, it is known by its newer time.
+    private func forget(_ oldest: (key: String, time: Int64), _ state: inout State) {
+        state.knownOrder.removeFirst()
+        if state.known[oldest.key]?.time == oldest.time { state.known[oldest.key] = nil }
     }
 
     // MARK: History
@@ -177,7 +186,7 @@ final class Topic: Sendable {
                 cost += entry.cost
             }
             for item in dedup {
-                state.known[item.key] = Known(id: item.id, offset: item.offset)
+                state.known[item.key] = Known(id: item.id, offset: item.offset, time: now)
                 state.knownOrder.append((item.key, now))
             }
             return cost
@@ -194,10 +203,7 @@ final class Topic: Sendable {
                 state.history.removeAll()
             }
             forgetDepartures(&state, now: now)
-            while let oldest = state.knownOrder.first, now &- oldest.time > limits.dedupAge {
-                state.knownOrder.removeFirst()
-                state.known[oldest.key] = nil
-            }
+            while let oldest = state.knownOrder.first, now &- oldest.time > limits.dedupAge { forget(oldest, &state) }
             return change
         }
     }
@@ -267,6 +273,7 @@ final class Topic: Sendable {
                     .max(by: { $0.lastRef < $1.lastRef })
             {
                 recover(from: departure.offset, ofEpoch: state.epoch, into: &admission, state)
+                admission.replay.removeAll { !$0.audience.includes(channel: departure.channel, socket: 0) }
             }
             return admission
         }
@@ -291,7 +298,7 @@ final class Topic: Sendable {
     /// - Parameters:
     ///   - departing: who it was, when it was cut off and may come back.
     ///   - confirmed: the last message it is known to have.
-    func leave(_ hub: LaneHub, read: Bool, departing: Returning?, confirmed: UInt64, now: Int64) {
+    func leave(_ hub: LaneHub, _ channel: UInt64, read: Bool, departing: Returning?, confirmed: UInt64, now: Int64) {
         state.withLock { state in
             if let index = state.lanes.firstIndex(where: { $0.hub === hub }) {
                 state.lanes[index].members -= 1
@@ -303,7 +310,7 @@ final class Topic: Sendable {
             guard state.departures.count < 4096 else { return }
             var same = state.departures[departing.identity] ?? []
             if same.count >= 8 { same.removeFirst() }
-            same.append(Departure(offset: confirmed, time: now, lastRef: ref))
+            same.append(Departure(offset: confirmed, time: now, channel: channel, lastRef: ref))
             state.departures[departing.identity] = same
         }
     }

@@ -15,7 +15,7 @@ package struct HistoryError: Error, Sendable, Hashable, CustomStringConvertible 
         case closed
         /// A message does not come after the last one of its topic. Ask for the position again.
         case outOfOrder = "out-of-order"
-        /// The topic is not known (any more). Ask for the position again: it begins with a new epoch.
+        /// The topic is not known (any more), or has another epoch than the message. Ask for the position again.
         case unknownTopic = "unknown-topic"
         /// The disk or SQLite failed in another way.
         case failed

@@ -19,10 +19,15 @@ enum HistoryFailure {
     static func sqlite(_ error: any Error, _ path: String) -> HistoryError {
         if let known = error as? HistoryError { return known }
         let cause = "\(error)"
-        guard let problem = error as? DatabaseError else { return HistoryError(.failed, "the history \(path) failed", cause: cause) }
+        // A row that is not as it was written.
+        if error is RowDecodingError { return damaged(path, cause) }
+        guard let problem = error as? DatabaseError else {
+            return HistoryError(.failed, "the history \(path) failed", cause: cause)
+        }
         switch problem.resultCode {
         case .SQLITE_FULL: return HistoryError(.full, "no room on the disk of \(path): free some space", cause: cause)
-        case .SQLITE_IOERR where isFull(path): return HistoryError(.full, "no room on the disk of \(path): free some space", cause: cause)
+        case .SQLITE_IOERR where isFull(path):
+            return HistoryError(.full, "no room on the disk of \(path): free some space", cause: cause)
         case .SQLITE_READONLY, .SQLITE_PERM, .SQLITE_AUTH:
             return HistoryError(.readOnly, "\(path) may not be written: give the host a folder of its own", cause: cause)
         case .SQLITE_CORRUPT, .SQLITE_NOTADB: return damaged(path, cause)

@@ -56,18 +56,29 @@ final class HistoryFile: Sendable {
 
     /// Makes the folder when there is none, and takes the lock. It goes with the process, however that ends.
     private static func claim(_ path: String) throws(HistoryError) -> Int32 {
-        guard !path.isEmpty, !path.utf8.contains(0) else { throw HistoryError(.failed, "the path of the history is empty or broken") }
+        guard !path.isEmpty, !path.utf8.contains(0) else {
+            throw HistoryError(.failed, "the path of the history is empty or broken")
+        }
         if let slash = path.lastIndex(of: "/"), slash != path.startIndex {
             let folder = String(path[..<slash])
             if mkdir(folder, 0o700) != 0, errno != EEXIST { throw HistoryFailure.system("making the folder", folder, errno) }
         }
         let lock = open(path + ".lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard lock >= 0 else { throw HistoryFailure.system("opening", path + ".lock", errno) }
+        var tries = 0
         while flock(lock, LOCK_EX | LOCK_NB) != 0 {
             let code = errno
             if code == EINTR { continue }
+            // A process that is being started holds what its parent has just let go, until it becomes another program.
+            if code == EWOULDBLOCK, tries < 50 {
+                tries += 1
+                usleep(10_000)
+                continue
+            }
             Glibc.close(lock)
-            if code == EWOULDBLOCK { throw HistoryError(.busy, "another host uses the history \(path): give each a file of its own") }
+            if code == EWOULDBLOCK {
+                throw HistoryError(.busy, "another host uses the history \(path): give each a file of its own")
+            }
             throw HistoryFailure.system("locking", path, code)
         }
         // Only this process's user may read what people write to each other; SQLite makes its other files as this one is.
@@ -88,7 +99,8 @@ final class HistoryFile: Sendable {
             if owner != application {
                 guard owner == 0, try Int.fetchOne(database, sql: "SELECT count(*) FROM sqlite_schema") == 0 else {
                     throw HistoryError(
-                        .damaged, "\(path) is a database of another program: give the host a file of its own", cause: "id \(owner)")
+                        .damaged, "\(path) is a database of another program: give the host a file of its own",
+                        cause: "id \(owner)")
                 }
                 try database.execute(sql: "PRAGMA auto_vacuum = INCREMENTAL; VACUUM; PRAGMA application_id = \(application)")
             }

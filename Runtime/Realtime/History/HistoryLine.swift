@@ -33,10 +33,11 @@ final class HistoryLine: Sendable {
         // Written by the writer before the continuation goes on, read after it.
         let box = Box<Value>()
         let failure = await withUnsafeContinuation { (continuation: UnsafeContinuation<HistoryError?, Never>) in
-            let work = Work({ database in
-                let value = try change(database)
-                box.value.withLock { $0 = value }
-            }, continuation)
+            let work = Work(
+                { database in
+                    let value = try change(database)
+                    box.value.withLock { $0 = value }
+                }, continuation)
             let (refusal, starts) = state.withLock { state -> (HistoryError?, Bool) in
                 if state.isClosed { return (.closed, false) }
                 guard state.waiting.count < HistoryBounds.waiting else { return (.busy, false) }
@@ -112,6 +113,8 @@ final class HistoryLine: Sendable {
         } catch {
             let failure = HistoryFailure.sqlite(error, file.path)
             guard works.count > 1 else { return [failure] }
+            // Each would wait as long as all of them have.
+            if failure.code == .busy { return works.map { _ in failure } }
             return works.map { work in
                 do {
                     try database.inTransaction(.immediate) {

@@ -12,22 +12,28 @@ enum HistoryLog {
         let find = try database.cachedStatement(
             sql: "SELECT epoch, last_offset, first_offset, number, idle_since FROM topics WHERE key = ?")
         if let row = try Row.fetchOne(find, arguments: [key]) {
-            if let _: Int64 = row[4] {
+            if try row.decode(Int64?.self, atIndex: 4) != nil {
                 try database.cachedStatement(sql: "UPDATE topics SET idle_since = NULL WHERE number = ?")
-                    .execute(arguments: [row[3] as Int64])
+                    .execute(arguments: [try row.decode(Int64.self, atIndex: 3)])
             }
             return TopicPosition(
-                epoch: row[0], lastOffset: UInt64(clamping: row[1] as Int64), firstOffset: UInt64(clamping: row[2] as Int64))
+                epoch: try row.decode(atIndex: 0), lastOffset: UInt64(clamping: try row.decode(Int64.self, atIndex: 1)),
+                firstOffset: UInt64(clamping: try row.decode(Int64.self, atIndex: 2)))
         }
         let position = TopicPosition(epoch: Epoch.random())
-        let make = try database.cachedStatement(
-            sql: "INSERT INTO topics (key, epoch, last_offset, first_offset, count, bytes) VALUES (?, ?, 0, 1, 0, 0)")
-        try make.execute(arguments: [key, position.epoch])
+        try make(key, position, in: database)
         return position
+    }
+
+    private static func make(_ key: Data, _ position: TopicPosition, in database: Database) throws {
+        try database.cachedStatement(
+            sql: "INSERT INTO topics (key, epoch, last_offset, first_offset, count, bytes) VALUES (?, ?, ?, ?, 0, 0)"
+        ).execute(arguments: [key, position.epoch, Int64(clamping: position.lastOffset), Int64(clamping: position.firstOffset)])
     }
 
     private struct Books {
         let number: Int64
+        let epoch: String
         var last: Int64
         var count: Int64 = 0
         var bytes: Int64 = 0
@@ -35,7 +41,7 @@ enum HistoryLog {
 
     static func append(_ messages: [StoredMessage], in database: Database) throws {
         var books: [Data: Books] = [:]
-        let find = try database.cachedStatement(sql: "SELECT number, last_offset FROM topics WHERE key = ?")
+        let find = try database.cachedStatement(sql: "SELECT number, epoch, last_offset FROM topics WHERE key = ?")
         let insert = try database.cachedStatement(
             sql: """
                 INSERT INTO log (topic, offset, id, dedup_key, event, is_binary, body, extra, sender, time, bytes)
@@ -47,9 +53,19 @@ enum HistoryLog {
             if let known = books[key] {
                 book = known
             } else {
-                guard let row = try Row.fetchOne(find, arguments: [key]) else { throw HistoryError.unknownTopic }
-                book = Books(number: row[0], last: row[1])
+                var row = try Row.fetchOne(find, arguments: [key])
+                if row == nil, let epoch = message.epoch, message.offset > 0 {
+                    // Forgotten while it was empty; its owner knows it still.
+                    try make(
+                        key, TopicPosition(epoch: epoch, lastOffset: message.offset - 1, firstOffset: message.offset),
+                        in: database)
+                    row = try Row.fetchOne(find, arguments: [key])
+                }
+                guard let row else { throw HistoryError.unknownTopic }
+                book = Books(
+                    number: try row.decode(atIndex: 0), epoch: try row.decode(atIndex: 1), last: try row.decode(atIndex: 2))
             }
+            if let epoch = message.epoch, epoch != book.epoch { throw HistoryError.unknownTopic }
             guard let offset = Int64(exactly: message.offset), offset > book.last else { throw HistoryError.outOfOrder }
             let cost = Int64(message.cost)
             let (body, isBinary): ([UInt8], Bool) =
@@ -86,7 +102,7 @@ enum HistoryLog {
                 ORDER BY offset LIMIT ?
                 """)
         return try Row.fetchAll(statement, arguments: [key(topic, isPrivate), Int64(clamping: offset), bounded(limit)])
-            .map { message($0, topic, isPrivate) }
+            .map { try message($0, topic, isPrivate) }
     }
 
     static func read(
@@ -98,7 +114,7 @@ enum HistoryLog {
                 ORDER BY offset DESC LIMIT ?
                 """)
         return try Row.fetchAll(statement, arguments: [key(topic, isPrivate), since, bounded(limit)])
-            .map { message($0, topic, isPrivate) }.reversed()
+            .map { try message($0, topic, isPrivate) }.reversed()
     }
 
     static func dedupKeys(
@@ -111,20 +127,26 @@ enum HistoryLog {
                 ORDER BY offset DESC LIMIT \(HistoryBounds.dedupKeys)
                 """)
         return try Row.fetchAll(statement, arguments: [key(topic, isPrivate), since])
-            .map { (text($0[0]), text($0[1]), UInt64(clamping: $0[2] as Int64)) }.reversed()
+            .map { row in
+                (
+                    text(try row.decode(atIndex: 0)), text(try row.decode(atIndex: 1)),
+                    UInt64(clamping: try row.decode(Int64.self, atIndex: 2))
+                )
+            }.reversed()
     }
 
     private static func bounded(_ limit: Int) -> Int { min(max(limit, 0), HistoryBounds.readMessages) }
 
     private static func text(_ data: Data?) -> String { data.map { String(decoding: $0, as: UTF8.self) } ?? "" }
 
-    private static func message(_ row: Row, _ topic: String, _ isPrivate: Bool) -> StoredMessage {
-        func bytes(_ column: Int) -> [UInt8] { (row[column] as Data?).map { [UInt8]($0) } ?? [] }
-        func optional(_ column: Int) -> String? { (row[column] as Data?).map { text($0) } }
-        let body = bytes(5)
+    private static func message(_ row: Row, _ topic: String, _ isPrivate: Bool) throws -> StoredMessage {
+        func data(_ column: Int) throws -> Data? { try row.decode(atIndex: column) }
+        func bytes(_ column: Int) throws -> [UInt8] { try data(column).map { [UInt8]($0) } ?? [] }
+        let body = try bytes(5)
         return StoredMessage(
-            topic: topic, isPrivate: isPrivate, offset: UInt64(clamping: row[0] as Int64), id: text(row[1]), dedupKey: optional(2),
-            event: text(row[3]), body: (row[4] as Bool) ? .binary(body) : .json(RawJSON(unchecked: body)), extra: bytes(6),
-            sender: optional(7), time: row[8])
+            topic: topic, isPrivate: isPrivate, offset: UInt64(clamping: try row.decode(Int64.self, atIndex: 0)),
+            id: text(try data(1)), dedupKey: try data(2).map { text($0) }, event: text(try data(3)),
+            body: try row.decode(atIndex: 4) ? .binary(body) : .json(RawJSON(unchecked: body)), extra: try bytes(6),
+            sender: try data(7).map { text($0) }, time: try row.decode(atIndex: 8))
     }
 }

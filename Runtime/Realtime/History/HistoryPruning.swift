@@ -28,7 +28,7 @@ enum HistoryPruning {
     static func byCount(_ most: Int, in database: Database) throws -> Int {
         let find = try database.cachedStatement(sql: "SELECT number, count FROM topics WHERE count > ? LIMIT 1")
         guard let row = try Row.fetchOne(find, arguments: [most]) else { return 0 }
-        let (topic, count): (Int64, Int) = (row[0], row[1])
+        let (topic, count): (Int64, Int) = (try row.decode(atIndex: 0), try row.decode(atIndex: 1))
         let last = try database.cachedStatement(
             sql: "SELECT max(offset) FROM (SELECT offset FROM log WHERE topic = ? ORDER BY offset LIMIT ?)")
         guard let offset = try Int64.fetchOne(last, arguments: [topic, min(count - most, step)]) else {
@@ -53,7 +53,9 @@ enum HistoryPruning {
 
     private static func rows(in database: Database) throws -> [(number: Int64, time: Int64, bytes: Int64)] {
         let statement = try database.cachedStatement(sql: "SELECT number, time, bytes FROM log ORDER BY number LIMIT \(step)")
-        return try Row.fetchAll(statement).map { ($0[0], $0[1], $0[2]) }
+        return try Row.fetchAll(statement).map {
+            (try $0.decode(atIndex: 0), try $0.decode(atIndex: 1), try $0.decode(atIndex: 2))
+        }
     }
 
     /// Numbers are given in the order messages come, and so are a topic's offsets: this takes the beginning of each topic.
@@ -64,12 +66,15 @@ enum HistoryPruning {
 
     private static func remove(_ condition: String, _ arguments: StatementArguments, in database: Database) throws -> Int {
         let books = try Row.fetchAll(
-            database.cachedStatement(sql: "SELECT topic, count(*), sum(bytes), max(offset) FROM log WHERE \(condition) GROUP BY topic"),
+            database.cachedStatement(
+                sql: "SELECT topic, count(*), sum(bytes), max(offset) FROM log WHERE \(condition) GROUP BY topic"),
             arguments: arguments)
         let note = try database.cachedStatement(
             sql: "UPDATE topics SET count = count - ?, bytes = bytes - ?, first_offset = ? WHERE number = ?")
         for row in books {
-            let (topic, count, bytes, offset): (Int64, Int64, Int64, Int64) = (row[0], row[1], row[2], row[3])
+            let (topic, count, bytes, offset): (Int64, Int64, Int64, Int64) = (
+                try row.decode(atIndex: 0), try row.decode(atIndex: 1), try row.decode(atIndex: 2), try row.decode(atIndex: 3)
+            )
             try note.execute(arguments: [count, bytes, offset &+ 1, topic])
         }
         try database.cachedStatement(sql: "DELETE FROM log WHERE \(condition)").execute(arguments: arguments)

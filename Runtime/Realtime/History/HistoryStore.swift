@@ -9,7 +9,8 @@ package protocol HistoryStore: Sendable {
     /// How far a topic has come. A topic that is new, or whose log was lost, begins here: with a random epoch of eight letters, at 0.
     func position(of topic: String, isPrivate: Bool) async throws -> TopicPosition
 
-    /// Stores all of the messages or none, for good when this returns. Offsets may leave gaps, never go back.
+    /// Stores all of the messages or none, for good when this returns. Offsets may leave gaps, never go back. One message that is wrong
+    /// takes all of its call with it, none of other calls.
     func append(_ messages: [StoredMessage]) async throws
 
     /// The first `limit` messages after an offset, ascending. Empty for a topic that is not known.

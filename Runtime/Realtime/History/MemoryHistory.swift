@@ -6,9 +6,9 @@ internal import Synchronization
 /// begins with a new epoch when it comes back).
 package final class MemoryHistory: HistoryStore {
     private struct Log {
-        var epoch = Epoch.random()
-        var last: UInt64 = 0
-        var first: UInt64 = 1
+        let epoch: String
+        var last: UInt64
+        var first: UInt64
         var ring: MessageRing
         /// Tells this log from an earlier one of the same name.
         let serial: UInt64
@@ -65,25 +65,44 @@ package final class MemoryHistory: HistoryStore {
                 return TopicPosition(epoch: log.epoch, lastOffset: log.last, firstOffset: log.first)
             }
             if let known { return known }
-            state.serial += 1
-            let log = Log(ring: MessageRing(messages: messagesPerTopic, bytes: bytes), serial: state.serial)
-            if let gone = state.logs.insert(log, for: key) {
-                state.count -= gone.value.ring.count
-                state.bytes -= gone.value.ring.bytes
-            }
-            return TopicPosition(epoch: log.epoch)
+            let position = TopicPosition(epoch: Epoch.random())
+            begin(key, position, in: &state)
+            return position
+        }
+    }
+
+    private func begin(_ key: TopicKey, _ position: TopicPosition, in state: inout State) {
+        state.serial += 1
+        let log = Log(
+            epoch: position.epoch, last: position.lastOffset, first: position.firstOffset,
+            ring: MessageRing(messages: messagesPerTopic, bytes: bytes), serial: state.serial)
+        if let gone = state.logs.insert(log, for: key) {
+            state.count -= gone.value.ring.count
+            state.bytes -= gone.value.ring.bytes
         }
     }
 
     package func append(_ messages: [StoredMessage]) async throws {
         try use { state in
             var last: [TopicKey: UInt64] = [:]
+            // Forgotten ones; their owners know them still.
+            var made: [TopicKey: TopicPosition] = [:]
             for message in messages {
                 let key = TopicKey(message.topic, message.isPrivate)
-                guard let before = last[key] ?? state.logs[key]?.last else { throw HistoryError.unknownTopic }
+                let log = state.logs[key]
+                if let log, let epoch = message.epoch, epoch != log.epoch { throw HistoryError.unknownTopic }
+                if log == nil, let epoch = message.epoch, last[key] == nil, message.offset > 0 {
+                    made[key] = TopicPosition(epoch: epoch, lastOffset: message.offset - 1, firstOffset: message.offset)
+                    last[key] = message.offset - 1
+                }
+                if let epoch = message.epoch, let position = made[key], position.epoch != epoch {
+                    throw HistoryError.unknownTopic
+                }
+                guard let before = last[key] ?? log?.last else { throw HistoryError.unknownTopic }
                 guard message.offset > before, Int64(exactly: message.offset) != nil else { throw HistoryError.outOfOrder }
                 last[key] = message.offset
             }
+            for (key, position) in made { begin(key, position, in: &state) }
             for message in messages { enter(message, in: &state) }
         }
     }
@@ -169,7 +188,9 @@ package final class MemoryHistory: HistoryStore {
             for key in state.logs.allKeys {
                 let change = state.logs.changeQuietly(key) { log -> (count: Int, bytes: Int, isForgotten: Bool) in
                     let before = (log.ring.count, log.ring.bytes)
-                    while let first = log.ring.first, first.time < cutoff || log.ring.count > max(maxPerTopic, 0) { log.removeFirst() }
+                    while let first = log.ring.first, first.time < cutoff || log.ring.count > max(maxPerTopic, 0) {
+                        log.removeFirst()
+                    }
                     let idle = log.idleSince ?? now
                     log.idleSince = idle
                     return (before.0 - log.ring.count, before.1 - log.ring.bytes, log.ring.count == 0 && idle < cutoff)

@@ -43,7 +43,7 @@ enum MessageRows {
 
     /// For the message of this conversation, and for the same message (same id, same known sender) in others the reader takes part in.
     private static func enterReceipt(
-        _ conversation: Conversation, _ message: String, _ reader: Reader, _ time: Int64, in database: Database
+        _ conversation: Conversation, _ message: String, _ reader: MessageReader, _ time: Int64, in database: Database
     ) throws {
         let find = try database.cachedStatement(
             sql: """
@@ -70,7 +70,7 @@ enum MessageRows {
 
     /// The same rule as ``DeliveryStatus/mayBecome(_:)``.
     private static func enterStatus(
-        _ conversation: Conversation, _ message: String, _ recipient: Reader?, _ status: DeliveryStatus, _ reason: String?,
+        _ conversation: Conversation, _ message: String, _ recipient: MessageReader?, _ status: DeliveryStatus, _ reason: String?,
         _ time: Int64, in database: Database
     ) throws {
         try database.cachedStatement(
@@ -112,7 +112,7 @@ enum MessageRows {
     private static let ofMessage = "message = (SELECT number FROM messages WHERE id = ? AND conversation = ? AND is_private = ?)"
 
     static func status(
-        _ message: String, _ conversation: Conversation, _ recipient: Reader?, in database: Database
+        _ message: String, _ conversation: Conversation, _ recipient: MessageReader?, in database: Database
     ) throws -> DeliveryRow? {
         guard isText(message, conversation.topic, recipient?.id) else { return nil }
         let statement = try database.cachedStatement(
@@ -122,8 +122,10 @@ enum MessageRows {
                 """)
         let row = try Row.fetchOne(
             statement, arguments: [message, conversation.topic, conversation.isPrivate, recipient?.id ?? everyone])
-        guard let row, let status = DeliveryStatus(rawValue: row[2]) else { return nil }
-        return DeliveryRow(id: row[0], message: row[1], status: status, deliveredAt: row[3], readAt: row[4], failedReason: row[5])
+        guard let row, let status = DeliveryStatus(rawValue: try row.decode(atIndex: 2)) else { return nil }
+        return DeliveryRow(
+            id: try row.decode(atIndex: 0), message: try row.decode(atIndex: 1), status: status,
+            deliveredAt: try row.decode(atIndex: 3), readAt: try row.decode(atIndex: 4), failedReason: try row.decode(atIndex: 5))
     }
 
     static func receipts(_ message: String, _ conversation: Conversation, in database: Database) throws -> [ReceiptRow] {
@@ -134,18 +136,25 @@ enum MessageRows {
                 WHERE \(ofMessage) ORDER BY read_at, rowid LIMIT \(HistoryBounds.readMessages)
                 """)
         return try Row.fetchAll(statement, arguments: [message, conversation.topic, conversation.isPrivate]).map {
-            ReceiptRow(id: $0[0], message: $0[1], reader: Reader($0[2], ($0[3] as Bool) ? .customer : .staff), readAt: $0[4])
+            ReceiptRow(
+                id: try $0.decode(atIndex: 0), message: try $0.decode(atIndex: 1),
+                reader: MessageReader(try $0.decode(atIndex: 2), try $0.decode(atIndex: 3) ? .customer : .staff),
+                readAt: try $0.decode(atIndex: 4))
         }
     }
 
-    static func presence(_ reader: Reader, in database: Database) throws -> PresenceRow? {
+    static func presence(_ reader: MessageReader, in database: Database) throws -> PresenceRow? {
         guard isText(reader.id) else { return nil }
         let column = reader.kind == .customer ? "customer_id" : "user_id"
-        let statement = try database.cachedStatement(sql: "SELECT id, status, last_seen_at FROM user_presence WHERE \(column) = ?")
-        guard let row = try Row.fetchOne(statement, arguments: [reader.id]), let status = PresenceStatus(rawValue: row[1]) else {
+        let statement = try database.cachedStatement(
+            sql: "SELECT id, status, last_seen_at FROM user_presence WHERE \(column) = ?")
+        guard let row = try Row.fetchOne(statement, arguments: [reader.id]),
+            let status = PresenceStatus(rawValue: try row.decode(atIndex: 1))
+        else {
             return nil
         }
-        return PresenceRow(id: row[0], reader: reader, status: status, lastSeenAt: row[2])
+        return PresenceRow(
+            id: try row.decode(atIndex: 0), reader: reader, status: status, lastSeenAt: try row.decode(atIndex: 2))
     }
 
     // MARK: Forgetting
@@ -155,9 +164,14 @@ enum MessageRows {
         let rows = try Row.fetchAll(
             database.cachedStatement(sql: "SELECT number, time FROM messages ORDER BY number LIMIT \(HistoryPruning.step)"))
         // Numbers run on, so the newest tells how many there are at most.
-        let last = rows.prefix { ($0[1] as Int64) < cutoff || ($0[0] as Int64) <= newest &- Int64(most) }.last
+        var last: Int64?
+        for row in rows {
+            let number = try row.decode(Int64.self, atIndex: 0)
+            guard try row.decode(Int64.self, atIndex: 1) < cutoff || number <= newest &- Int64(most) else { break }
+            last = number
+        }
         guard let last else { return 0 }
-        try database.cachedStatement(sql: "DELETE FROM messages WHERE number <= ?").execute(arguments: [last[0] as Int64])
+        try database.cachedStatement(sql: "DELETE FROM messages WHERE number <= ?").execute(arguments: [last])
         return database.changesCount
     }
 

@@ -28,7 +28,7 @@ package final class MessageTables: Sendable {
 
     /// What became of a message: for one who got it, or as a whole.
     package func status(
-        of message: String, in conversation: Conversation, recipient: Reader? = nil
+        of message: String, in conversation: Conversation, recipient: MessageReader? = nil
     ) async throws -> DeliveryRow? {
         try await readers.ask { try MessageRows.status(message, conversation, recipient, in: $0) }
     }
@@ -38,7 +38,7 @@ package final class MessageTables: Sendable {
         try await readers.ask { try MessageRows.receipts(message, conversation, in: $0) }
     }
 
-    package func presence(of reader: Reader) async throws -> PresenceRow? {
+    package func presence(of reader: MessageReader) async throws -> PresenceRow? {
         try await readers.ask { try MessageRows.presence(reader, in: $0) }
     }
 
@@ -62,7 +62,7 @@ package final class MessageTables: Sendable {
 package struct ReceiptRow: Sendable, Hashable {
     package let id: String
     package let message: String
-    package let reader: Reader
+    package let reader: MessageReader
     /// Milliseconds since 1970, as all times here.
     package let readAt: Int64
 }
@@ -78,7 +78,7 @@ package struct DeliveryRow: Sendable, Hashable {
 
 package struct PresenceRow: Sendable, Hashable {
     package let id: String
-    package let reader: Reader
+    package let reader: MessageReader
     package let status: PresenceStatus
     package let lastSeenAt: Int64
 }

@@ -114,6 +114,7 @@ final class HistoryReaders: Sendable {
                 }
             }
         }
+        if case .failure = result, state.withLock({ $0.isClosed }) { throw HistoryError.closed }
         return try result.get()
     }
 

@@ -17,11 +17,14 @@ package struct StoredMessage: Sendable, Hashable {
     package var sender: String?
     /// Milliseconds since 1970.
     package var time: Int64
+    /// For appending: the log it is meant for. When the topic has another log by now, the message is refused with `.unknownTopic`; and a log
+    /// that was forgotten while it was empty goes on. Not filled in by reading.
+    package var epoch: String?
 
     package init(
         topic: String, isPrivate: Bool, offset: UInt64, id: String, dedupKey: String? = nil, event: String,
         body: BroadcastContent.Body,
-        extra: [UInt8] = [], sender: String? = nil, time: Int64
+        extra: [UInt8] = [], sender: String? = nil, time: Int64, epoch: String? = nil
     ) {
         self.topic = topic
         self.isPrivate = isPrivate
@@ -33,6 +36,7 @@ package struct StoredMessage: Sendable, Hashable {
         self.extra = extra
         self.sender = sender
         self.time = time
+        self.epoch = epoch
     }
 
     /// What it counts against limits on bytes: its texts and bytes, and an allowance for being a message at all.

@@ -4,14 +4,14 @@ package enum MessageChange: Sendable, Hashable {
     case member(Conversation, user: String, time: Int64)
     case message(Conversation, id: String, sender: String?, offset: UInt64, time: Int64)
     /// Nothing comes of it when the message is not of this conversation, or the reader's own.
-    case receipt(Conversation, message: String, reader: Reader, time: Int64)
+    case receipt(Conversation, message: String, reader: MessageReader, time: Int64)
     /// `recipient`: who got it, or `nil` for the message as a whole.
-    case status(Conversation, message: String, recipient: Reader?, DeliveryStatus, reason: String?, time: Int64)
-    case presence(Reader, PresenceStatus, lastSeenAt: Int64)
+    case status(Conversation, message: String, recipient: MessageReader?, DeliveryStatus, reason: String?, time: Int64)
+    case presence(MessageReader, PresenceStatus, lastSeenAt: Int64)
 }
 
 /// Somebody who reads messages: one of the staff, or a customer.
-package struct Reader: Sendable, Hashable {
+package struct MessageReader: Sendable, Hashable {
     package enum Kind: String, Sendable, Hashable {
         case staff, customer
     }

@@ -12,7 +12,7 @@ extension MessagingDesk {
         guard isNew else { return [] }
         memberCount += 1
         conversationsOf[user, default: []].insert(conversation)
-        makeRoom(but: conversation)
+        makeRoom()
         return [.write(.member(conversation, user: user.text, time: now))]
     }
 
@@ -22,7 +22,8 @@ extension MessagingDesk {
         if let gone = conversations.insert(ConversationWindow(), for: conversation) { forget(gone.key, gone.value) }
     }
 
-    private mutating func makeRoom(but conversation: Conversation) {
+    /// The one just used is the last to go.
+    private mutating func makeRoom() {
         while messageCount > limits.messages || memberCount > limits.memberships, conversations.count > 1,
             let gone = conversations.removeOldest()
         { forget(gone.key, gone.value) }
@@ -62,7 +63,7 @@ extension MessagingDesk {
         }
         guard let change, change.isNew else { return emissions }
         messageCount += change.more
-        makeRoom(but: conversation)
+        makeRoom()
         emissions.append(.write(.message(conversation, id: id, sender: sender?.text, offset: offset, time: now)))
         emissions.append(.write(.status(conversation, message: id, recipient: nil, .sent, reason: nil, time: now)))
         if receivers > 0 { emissions += setDelivered(entry.id, topic, conversation, now: now) }
@@ -135,11 +136,11 @@ extension MessagingDesk {
         return .pass(ephemeral: false, emissions: [])
     }
 
-    private func reader(_ payload: PayloadMembers, _ party: MessagingParty) -> Reader? {
+    private func reader(_ payload: PayloadMembers, _ party: MessagingParty) -> MessageReader? {
         guard let user = user(party, payload, Self.readers) else { return nil }
         let isCustomer =
             payload.id(Self.staff, most: limits.idBytes) == nil && payload.id(Self.customers, most: limits.idBytes) != nil
-        return Reader(user, isCustomer ? .customer : .staff)
+        return MessageReader(user, isCustomer ? .customer : .staff)
     }
 
     mutating func enterReads(
@@ -155,7 +156,7 @@ extension MessagingDesk {
     }
 
     private mutating func enterRead(
-        _ id: ExactText, _ user: ExactText, _ reader: Reader, _ conversation: Conversation, now: Int64
+        _ id: ExactText, _ user: ExactText, _ reader: MessageReader, _ conversation: Conversation, now: Int64
     ) -> [Emission] {
         let receipt: [Emission] = [
             .write(.receipt(conversation, message: id.text, reader: reader, time: now)),
@@ -192,16 +193,18 @@ extension MessagingDesk {
         let reader = reader(payload, party)
         let entry = conversations[conversation]?[id]
         // From somebody nobody knows it is only passed on.
-        guard let reader = reader ?? (party.speaksForOthers ? Reader("", .staff) : nil) else { return [] }
-        var recipient: Reader? = reader.id.isEmpty ? nil : reader
+        guard let reader = reader ?? (party.speaksForOthers ? MessageReader("", .staff) : nil) else { return [] }
+        var recipient: MessageReader? = reader.id.isEmpty ? nil : reader
         var reason: String?
         if status == .delivered {
             // The sender's own word does not deliver it.
             if let sender = entry?.sender, recipient.map({ ExactText($0.id) }) == sender { return [] }
         } else {
             recipient = nil
-            reason = payload.member("failedReason").flatMap { payload.word($0) }
-                ?? payload.member("failed_reason").flatMap { payload.word($0) } ?? payload.member("reason").flatMap { payload.word($0) }
+            reason =
+                payload.member("failedReason").flatMap { payload.word($0) }
+                ?? payload.member("failed_reason").flatMap { payload.word($0) }
+                ?? payload.member("reason").flatMap { payload.word($0) }
         }
         if entry != nil {
             let isNew = conversations.change(conversation) { $0.advance(id, to: status) } ?? false

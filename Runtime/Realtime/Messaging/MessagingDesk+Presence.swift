@@ -12,7 +12,7 @@ struct ConnectedUser: Sendable {
     let serial: UInt64
     /// The sockets there are; the first few of them, if they are very many.
     var sockets: [UInt64]
-    var kind = Reader.Kind.staff
+    var kind = MessageReader.Kind.staff
     /// `nil` until one was declared.
     var status: PresenceStatus?
     /// Away because the desk said so: the next sign of life takes it back.
@@ -32,7 +32,10 @@ extension MessagingDesk {
     mutating func openSocket(_ party: MessagingParty, now: Int64) {
         guard party.connection != 0, let user = keptUser(party).map({ ExactText($0) }) else { return }
         let isKnown = users.change(user) { user in
-            if user.sockets.count < Self.mostSockets, !user.sockets.contains(party.connection) { user.sockets.append(party.connection) }
+            if user.sockets.count < Self.mostSockets, !user.sockets.contains(party.connection) {
+                user.sockets.append(party.connection)
+            }
+            return true
         }
         // Who is connected already goes before who comes.
         guard isKnown == nil, !users.isFull else { return }
@@ -74,7 +77,8 @@ extension MessagingDesk {
     mutating func judgePresence(
         _ event: String?, _ payload: PayloadMembers, _ topic: String, _ isPrivate: Bool, _ party: MessagingParty, now: Int64
     ) -> MessagingVerdict {
-        guard let word = payload.member("status").flatMap({ payload.word($0) }), let status = PresenceStatus(rawValue: word) else {
+        guard let word = payload.member("status").flatMap({ payload.word($0) }), let status = PresenceStatus(rawValue: word)
+        else {
             // Not in the words of messaging: the app's own business.
             return .pass(ephemeral: event == nil, emissions: [])
         }
@@ -90,10 +94,12 @@ extension MessagingDesk {
         let isCustomer =
             payload.id(["userId", "user_id"], most: limits.idBytes) == nil
             && payload.id(["customerId", "customer_id"], most: limits.idBytes) != nil
-        let kind: Reader.Kind = isCustomer ? .customer : .staff
+        let kind: MessageReader.Kind = isCustomer ? .customer : .staff
         let place = ConnectedUser.Place(
             topic: TopicKey(topic, isPrivate), event: event, connection: event == nil ? party.connection : 0,
             payload: payload.shortened(to: limits.payloadBytes))
+        // Everybody was told that the user is away, not only those who hear this.
+        let others = users[user].flatMap { $0.isIdle && status == .online ? turn(user, $0, to: .online) : nil } ?? []
         let hasRoom = placeCount < limits.places
         let change = users.change(user) { user -> (more: Int, serial: UInt64, needsTimer: Bool) in
             user.status = status
@@ -118,7 +124,7 @@ extension MessagingDesk {
             if change.needsTimer { setTimer(.user(user, serial: change.serial), at: now &+ limits.awayAfter) }
         }
         return .pass(
-            ephemeral: true, emissions: [.write(.presence(Reader(name, kind), status, lastSeenAt: now))])
+            ephemeral: true, emissions: others + [.write(.presence(MessageReader(name, kind), status, lastSeenAt: now))])
     }
 
     /// The user does something: no longer idle.
@@ -172,7 +178,8 @@ extension MessagingDesk {
                         ? []
                         : state.places.filter { $0.event == nil }.map {
                             .init(
-                                topic: $0.topic.name.text, isPrivate: $0.topic.isPrivate, connection: $0.connection, fields: body($0))
+                                topic: $0.topic.name.text, isPrivate: $0.topic.isPrivate, connection: $0.connection,
+                                fields: body($0))
                         }))
         ]
         for place in state.places {
@@ -183,7 +190,7 @@ extension MessagingDesk {
                         topic: place.topic.name.text, isPrivate: place.topic.isPrivate, event: event, body: body(place),
                         audience: .everyone)))
         }
-        emissions.append(.write(.presence(Reader(user.text, state.kind), status, lastSeenAt: state.lastActive)))
+        emissions.append(.write(.presence(MessageReader(user.text, state.kind), status, lastSeenAt: state.lastActive)))
         return emissions
     }
 }

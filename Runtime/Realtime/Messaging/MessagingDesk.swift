@@ -6,7 +6,7 @@
 ///
 ///     connected → joined → judge → published → left → disconnected          and expire(now:) whenever nextDeadline has come
 ///
-/// Everything it remembers has a fixed most (``MessagingLimits``): with the standard ones some 150 MB in the very worst case, a few
+/// Everything it remembers has a fixed most (``MessagingLimits``): with the standard ones some 200 MB in the very worst case, a few
 /// while people behave. What does not fit is relayed all the same; it is only not counted, or known to ``MessageTables`` alone.
 ///
 /// Not promised: that a status which somebody sends is true. What clients send is relayed as it is; only what the desk keeps is judged.
@@ -75,7 +75,9 @@ package struct MessagingDesk: Sendable {
 
     /// The party subscribed to a topic: from now on it takes part in the conversation, whether it stays subscribed or not.
     package mutating func joined(_ topic: String, isPrivate: Bool, _ party: MessagingParty, now: Int64) -> [Emission] {
-        guard let known = MessagingTopic(topic), known.kind == .conversation || known.kind == .customer, let user = keptUser(party) else {
+        guard let known = MessagingTopic(topic), known.kind == .conversation || known.kind == .customer,
+            let user = keptUser(party)
+        else {
             return []
         }
         return enterMember(ExactText(user), Conversation(known, isPrivate: isPrivate), now: now)
@@ -97,35 +99,37 @@ package struct MessagingDesk: Sendable {
     package mutating func judge(
         _ content: BroadcastContent, topic: String, isPrivate: Bool, from party: MessagingParty, now: Int64
     ) -> MessagingVerdict {
-        var emissions = noteActivity(party, now: now)
-        guard let known = MessagingTopic(topic), let event = MessagingEvent(content.event), let payload = PayloadMembers(content.body)
-        else { return .pass(ephemeral: false, emissions: emissions) }
-        let verdict: MessagingVerdict
+        let passes = MessagingVerdict.pass(ephemeral: false, emissions: [])
+        guard let known = MessagingTopic(topic), let event = MessagingEvent(content.event), event != .newMessage,
+            let payload = PayloadMembers(content.body)
+        else { return withActivity(passes, party, now: now) }
         switch event {
         case .typing, .typingStart, .typingStop:
-            guard known.kind != .presence else { return .pass(ephemeral: false, emissions: emissions) }
+            guard known.kind != .presence else { return withActivity(passes, party, now: now) }
             let conversation = Conversation(known, isPrivate: isPrivate)
-            verdict = judgeTyping(event, content.event, payload, topic, isPrivate, conversation, party, now: now)
-        case .presence: verdict = judgePresence(content.event, payload, topic, isPrivate, party, now: now)
-        case .messageRead, .deliveryStatus: verdict = judgeRead(event, payload, party, now: now)
-        case .newMessage: verdict = .pass(ephemeral: false, emissions: [])
+            let verdict = judgeTyping(event, content.event, payload, topic, isPrivate, conversation, party, now: now)
+            return withActivity(verdict, party, now: now)
+        case .presence:
+            return withActivity(judgePresence(content.event, payload, topic, isPrivate, party, now: now), party, now: now)
+        case .messageRead, .deliveryStatus: return withActivity(judgeRead(event, payload, party, now: now), party, now: now)
+        case .newMessage: return withActivity(passes, party, now: now)
         }
-        guard !emissions.isEmpty, case .pass(let isEphemeral, let more) = verdict else { return verdict }
-        emissions += more
-        return .pass(ephemeral: isEphemeral, emissions: emissions)
+    }
+
+    /// What passes is a sign of life.
+    private mutating func withActivity(_ verdict: MessagingVerdict, _ party: MessagingParty, now: Int64) -> MessagingVerdict {
+        guard case .pass(let isEphemeral, let emissions) = verdict else { return verdict }
+        return .pass(ephemeral: isEphemeral, emissions: noteActivity(party, now: now) + emissions)
     }
 
     /// May these fields be tracked? Only fields with a `status` of `online`, `away` or `offline` are counted.
     package mutating func judgeTrack(
         _ fields: RawJSON, topic: String, isPrivate: Bool, from party: MessagingParty, now: Int64
     ) -> MessagingVerdict {
-        let emissions = noteActivity(party, now: now)
         guard MessagingTopic(topic) != nil, let payload = PayloadMembers(fields.bytes) else {
-            return .pass(ephemeral: true, emissions: emissions)
+            return withActivity(.pass(ephemeral: true, emissions: []), party, now: now)
         }
-        let verdict = judgePresence(nil, payload, topic, isPrivate, party, now: now)
-        guard !emissions.isEmpty, case .pass(_, let more) = verdict else { return verdict }
-        return .pass(ephemeral: true, emissions: emissions + more)
+        return withActivity(judgePresence(nil, payload, topic, isPrivate, party, now: now), party, now: now)
     }
 
     /// The fields are not tracked any more.

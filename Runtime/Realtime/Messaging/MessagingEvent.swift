@@ -23,7 +23,8 @@ enum MessagingEvent: Equatable {
         case "typing_started": self = .typingStart(stop: "typing_stopped")
         case "typingstart": self = .typingStart(stop: "typingStop")
         case "starttyping": self = .typingStart(stop: "stopTyping")
-        case "typing_stop", "typing:stop", "typing-stop", "stop_typing", "stop-typing", "typing_stopped", "typingstop", "stoptyping":
+        case "typing_stop", "typing:stop", "typing-stop", "stop_typing", "stop-typing", "typing_stopped", "typingstop",
+            "stoptyping":
             self = .typingStop
         default: return nil
         }

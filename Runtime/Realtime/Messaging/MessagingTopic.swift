@@ -21,14 +21,16 @@ package struct MessagingTopic: Sendable, Hashable {
         guard let first = text.first, first == UInt8(ascii: "c") || first == UInt8(ascii: "t") || first == UInt8(ascii: "p"),
             let colon = text.firstIndex(of: UInt8(ascii: ":"))
         else { return nil }
-        var id = topic[topic.index(after: colon)...]
+        var id = Substring(text[text.index(after: colon)...])
         switch topic[..<colon] {
         case "conversation": kind = .conversation
         case "typing": kind = .typing
         case "presence": kind = .presence
         case "customer":
             let ending = ":messages"
-            guard id.utf8.count > ending.utf8.count, id.utf8.suffix(ending.utf8.count).elementsEqual(ending.utf8) else { return nil }
+            guard id.utf8.count > ending.utf8.count, id.utf8.suffix(ending.utf8.count).elementsEqual(ending.utf8) else {
+                return nil
+            }
             kind = .customer
             id = Substring(id.utf8.dropLast(ending.utf8.count))
         default: return nil

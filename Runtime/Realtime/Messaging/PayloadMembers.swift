@@ -32,7 +32,7 @@ struct PayloadMembers {
                 found.append(Member(name: name.lowerBound + 1..<name.upperBound - 1, value: value))
                 guard walk.skip(UInt8(ascii: ",")) else { break }
             }
-            return found
+            return found.count == Self.most || walk.skip(UInt8(ascii: "}")) ? found : nil
         }
         guard let found else { return nil }
         all = found

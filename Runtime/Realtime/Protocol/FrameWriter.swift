@@ -1,49 +1,91 @@
 import NIOCore
 
-/// Writes one frame: JSON text or binary parts, straight into the buffer that goes out.
+/// Writes one frame, JSON text or binary parts, straight into the buffer that goes out.
+///
+/// What writes it runs twice: first its bytes are counted, then they are written into exactly as much room. So nothing grows on the way, and
+/// no byte is copied twice.
 struct FrameWriter {
-    private(set) var buffer: ByteBuffer
+    /// `nil` while bytes are only counted.
+    private let base: UnsafeMutableRawPointer?
+    private let capacity: Int
+    private var count = 0
 
-    /// `capacity`: about as many bytes as there will be; it grows.
-    init(capacity: Int) { buffer = ByteBufferAllocator().buffer(capacity: capacity) }
+    private init(base: UnsafeMutableRawPointer?, capacity: Int) {
+        self.base = base
+        self.capacity = capacity
+    }
 
-    mutating func byte(_ byte: UInt8) { buffer.writeInteger(byte) }
+    /// `body` must write the same both times.
+    @inline(__always)
+    static func buffer(_ body: (inout FrameWriter) -> Void) -> ByteBuffer {
+        var counter = FrameWriter(base: nil, capacity: 0)
+        body(&counter)
+        var buffer = ByteBufferAllocator().buffer(capacity: counter.count)
+        buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: counter.count) { room in
+            var writer = FrameWriter(base: room.baseAddress, capacity: room.count)
+            body(&writer)
+            return min(writer.count, room.count)
+        }
+        return buffer
+    }
 
-    mutating func text(_ text: StaticString) { buffer.writeStaticString(text) }
+    @inline(__always)
+    private mutating func write(_ bytes: UnsafeRawBufferPointer) {
+        if let base, let source = bytes.baseAddress, count &+ bytes.count <= capacity {
+            (base + count).copyMemory(from: source, byteCount: bytes.count)
+        }
+        count &+= bytes.count
+    }
 
-    mutating func json(_ value: RawJSON) { buffer.writeBytes(value.bytes) }
+    @inline(__always)
+    mutating func byte(_ byte: UInt8) {
+        if let base, count < capacity { base.storeBytes(of: byte, toByteOffset: count, as: UInt8.self) }
+        count &+= 1
+    }
+
+    @inline(__always)
+    mutating func text(_ text: StaticString) {
+        write(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+
+    mutating func json(_ value: RawJSON) { bytes(value.bytes) }
 
     /// Null where there is none.
     mutating func json(_ value: RawJSON?) {
-        if let value { buffer.writeBytes(value.bytes) } else { buffer.writeStaticString("null") }
+        if let value { bytes(value.bytes) } else { text("null") }
     }
 
     /// Bytes as they are.
-    mutating func bytes(_ bytes: [UInt8]) { buffer.writeBytes(bytes) }
+    mutating func bytes(_ bytes: [UInt8]) { bytes.withUnsafeBytes { write($0) } }
 
-    mutating func bytes(of text: String) { buffer.writeString(text) }
+    mutating func bytes(of text: String) {
+        var text = text
+        text.withUTF8 { write(UnsafeRawBufferPointer($0)) }
+    }
 
     /// A JSON string with its quotes.
     mutating func string(_ text: String) {
         byte(UInt8(ascii: "\""))
         var text = text
         text.withUTF8 { utf8 in
+            let bytes = UnsafeRawBufferPointer(utf8)
             var start = 0
-            for index in utf8.indices where FrameWriter.mustEscape(utf8[index]) {
-                buffer.writeBytes(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(utf8)[start..<index]))
-                escape(utf8[index])
-                start = index &+ 1
+            var index = 0
+            while index < bytes.count {
+                let byte = bytes[index]
+                if byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
+                    write(UnsafeRawBufferPointer(rebasing: bytes[start..<index]))
+                    escape(byte)
+                    start = index &+ 1
+                }
+                index &+= 1
             }
-            buffer.writeBytes(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(utf8)[start...]))
+            write(UnsafeRawBufferPointer(rebasing: bytes[start...]))
         }
         byte(UInt8(ascii: "\""))
     }
 
-    @inline(__always)
-    private static func mustEscape(_ byte: UInt8) -> Bool {
-        byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
-    }
-
+    @inline(never)
     private mutating func escape(_ character: UInt8) {
         byte(UInt8(ascii: "\\"))
         switch character {

@@ -13,6 +13,8 @@ package enum JoinError: Error, Sendable, Hashable {
     case tooManySockets
     /// The socket is closed with 1001 too.
     case tooManyJoins
+    /// The join asks for `postgres_changes`, and no database is behind this host.
+    case changesNotConfigured
     case replayInvalid
     case replayOnPublic
     case replayFailed
@@ -23,6 +25,8 @@ package enum JoinError: Error, Sendable, Hashable {
     case databaseUnreachable
     case timeout
     case crashed
+    /// A code and what happened, such as `RlsPolicyError`.
+    case other(code: String, String)
     case unknown
 
     /// The `reason` of the reply.
@@ -40,6 +44,8 @@ package enum JoinError: Error, Sendable, Hashable {
         case .tooManyChannels: "ChannelRateLimitReached: Too many channels"
         case .tooManySockets: "ConnectionRateLimitReached: Too many connected users"
         case .tooManyJoins: "ClientJoinRateLimitReached: Too many joins per second"
+        case .changesNotConfigured:
+            "PostgresChangesNotConfigured: This host has no database behind it; join without postgres_changes"
         case .replayInvalid: "UnableToReplayMessages: Replay params are not valid"
         case .replayOnPublic: "UnableToReplayMessages: Replay is not allowed for public channels"
         case .replayFailed: "UnableToReplayMessages: Realtime was unable to replay messages"
@@ -50,6 +56,7 @@ package enum JoinError: Error, Sendable, Hashable {
         case .databaseUnreachable: "UnableToConnectToProject: Realtime was unable to connect to the project database"
         case .timeout: "TimeoutOnRpcCall: The join took too long"
         case .crashed: "join crashed"
+        case .other(let code, let text): "\(code): \(text)"
         case .unknown: "Unknown Error on Channel"
         }
     }

@@ -21,7 +21,6 @@ package enum PhoenixDecoder {
         guard topic.kind == .string, event.kind == .string else {
             throw MessageFault(.wrongShape, "topic or event is no string")
         }
-        // What a string means is never longer than what is between its quotes, except by escapes, which are longer than what they mean.
         guard let topicText = slices.text(of: topic), topicText.utf8.count <= limits.topicBytes else {
             throw MessageFault(.topicTooLong, "the topic has more than \(limits.topicBytes) bytes")
         }

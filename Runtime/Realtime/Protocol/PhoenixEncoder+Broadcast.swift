@@ -25,24 +25,24 @@ extension PhoenixEncoder {
     private static func binary(_ topic: String, _ event: String, _ meta: RawJSON?, encoding: UInt8, _ body: [UInt8]) -> WireFrame
     {
         let meta = meta?.bytes ?? []
-        var writer = FrameWriter(capacity: 5 &+ topic.utf8.count &+ event.utf8.count &+ meta.count &+ body.count)
-        writer.byte(4)
-        writer.byte(UInt8(truncatingIfNeeded: topic.utf8.count))
-        writer.byte(UInt8(truncatingIfNeeded: event.utf8.count))
-        writer.byte(UInt8(truncatingIfNeeded: meta.count))
-        writer.byte(encoding)
-        writer.bytes(of: topic)
-        writer.bytes(of: event)
-        writer.bytes(meta)
-        writer.bytes(body)
-        return WireFrame(kind: .binary, payload: writer.buffer)
+        let buffer = FrameWriter.buffer { writer in
+            writer.byte(4)
+            writer.byte(UInt8(truncatingIfNeeded: topic.utf8.count))
+            writer.byte(UInt8(truncatingIfNeeded: event.utf8.count))
+            writer.byte(UInt8(truncatingIfNeeded: meta.count))
+            writer.byte(encoding)
+            writer.bytes(of: topic)
+            writer.bytes(of: event)
+            writer.bytes(meta)
+            writer.bytes(body)
+        }
+        return WireFrame(kind: .binary, payload: buffer)
     }
 
     private static func text(
         _ serializer: Serializer, _ topic: String, _ content: BroadcastContent, _ body: RawJSON, _ meta: RawJSON?
     ) -> WireFrame {
-        let room = content.byteCount &+ (meta?.bytes.count ?? 0) &+ (content.id?.utf8.count ?? 0) &+ 80
-        return envelope(serializer, nil, nil, topic, "broadcast", room: room) { writer in
+        envelope(serializer, nil, nil, topic, "broadcast") { writer in
             writer.text(#"{"type":"broadcast","event":"#)
             writer.string(content.event)
             writer.text(#","payload":"#)

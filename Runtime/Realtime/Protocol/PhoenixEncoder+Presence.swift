@@ -3,40 +3,65 @@ extension PhoenixEncoder {
     package static func presenceState(
         _ serializer: Serializer, joinRef: RawJSON?, topic: String, entries: [PresenceEntry]
     ) -> WireFrame {
-        envelope(serializer, joinRef, nil, topic, "presence_state", room: room(entries)) { write(entries, to: &$0) }
+        let groups = PresenceGroups(entries)
+        return envelope(serializer, joinRef, nil, topic, "presence_state") { groups.write(to: &$0) }
     }
 
     /// `presence_diff`, the same for every receiver of a topic with this serializer.
     package static func presenceDiff(
         _ serializer: Serializer, topic: String, joins: [PresenceEntry], leaves: [PresenceEntry]
     ) -> WireFrame {
-        envelope(serializer, nil, nil, topic, "presence_diff", room: room(joins) &+ room(leaves) &+ 24) { writer in
+        let joins = PresenceGroups(joins)
+        let leaves = PresenceGroups(leaves)
+        return envelope(serializer, nil, nil, topic, "presence_diff") { writer in
             writer.text(#"{"joins":"#)
-            write(joins, to: &writer)
+            joins.write(to: &writer)
             writer.text(#","leaves":"#)
-            write(leaves, to: &writer)
+            leaves.write(to: &writer)
             writer.text("}")
         }
     }
+}
 
-    private static func room(_ entries: [PresenceEntry]) -> Int {
-        entries.reduce(2) { $0 &+ $1.key.utf8.count &+ $1.phxRef.utf8.count &+ $1.members.count &+ 64 }
+/// Entries by key, in the order in which the keys appear.
+private struct PresenceGroups {
+    private let entries: [PresenceEntry]
+    /// The first entry of each key.
+    private var firsts: [Int] = []
+    /// For each entry the next one of its key, or -1.
+    private var next: [Int]
+
+    /// A presence key by its bytes: `String` would take composed and decomposed letters for one another.
+    private struct Key: Hashable {
+        let text: String
+
+        static func == (left: Self, right: Self) -> Bool {
+            left.text == right.text && left.text.utf8.elementsEqual(right.text.utf8)
+        }
+
+        func hash(into hasher: inout Hasher) {
+            var text = text
+            text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+        }
     }
 
-    /// `{key:{"metas":[…]},…}`
-    private static func write(_ entries: [PresenceEntry], to writer: inout FrameWriter) {
-        // A chain of entries for each key, in the order in which the keys appear.
-        var firsts: [Int] = []
-        var next = [Int](repeating: -1, count: entries.count)
+    init(_ entries: [PresenceEntry]) {
+        self.entries = entries
+        next = [Int](repeating: -1, count: entries.count)
         var last: [Key: Int] = [:]
-        last.reserveCapacity(entries.count)
+        // One entry, which most diffs have, needs no table.
+        if entries.count > 1 { last.reserveCapacity(entries.count) }
         for index in entries.indices {
-            if let before = last.updateValue(index, forKey: Key(text: entries[index].key)) {
+            if entries.count > 1, let before = last.updateValue(index, forKey: Key(text: entries[index].key)) {
                 next[before] = index
             } else {
                 firsts.append(index)
             }
         }
+    }
+
+    /// `{key:{"metas":[…]},…}`
+    func write(to writer: inout FrameWriter) {
         writer.text("{")
         for (place, first) in firsts.enumerated() {
             if place > 0 { writer.text(",") }
@@ -51,17 +76,5 @@ extension PhoenixEncoder {
             writer.text("]}")
         }
         writer.text("}")
-    }
-
-    /// A presence key by its bytes: `String` would take composed and decomposed letters for one another.
-    private struct Key: Hashable {
-        let text: String
-
-        static func == (left: Self, right: Self) -> Bool { left.text.utf8.elementsEqual(right.text.utf8) }
-
-        func hash(into hasher: inout Hasher) {
-            var text = text
-            text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
-        }
     }
 }

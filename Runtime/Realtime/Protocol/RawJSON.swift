@@ -29,8 +29,18 @@ package struct RawJSON: Sendable, Hashable {
 
     /// A JSON string of this text.
     package init(string: String) {
-        var bytes: [UInt8] = []
-        JSONText.append(string: string, to: &bytes)
+        var string = string
+        let plain: [UInt8]? = string.withUTF8 { utf8 in
+            for byte in utf8 where byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { return nil }
+            return [UInt8](unsafeUninitializedCapacity: utf8.count &+ 2) { target, count in
+                count = utf8.count &+ 2
+                target[0] = UInt8(ascii: "\"")
+                target[count &- 1] = UInt8(ascii: "\"")
+                if !utf8.isEmpty { _ = UnsafeMutableBufferPointer(rebasing: target[1..<count &- 1]).update(fromContentsOf: utf8) }
+            }
+        }
+        var bytes = plain ?? []
+        if plain == nil { JSONText.append(string: string, to: &bytes) }
         self.bytes = bytes
     }
 

@@ -1,9 +1,7 @@
 package import SwiftletJSON
 
-/// What one message, socket and host may ask for. Every limit is inclusive.
+/// What one message may be. Every limit is inclusive; what sockets and the host bear is in ``HubLimits``.
 package struct RealtimeLimits: Sendable, Hashable {
-    // MARK: One message
-
     /// Bytes of one frame as it arrives.
     package var frameBytes = 5_000_000
     /// Bytes of one broadcast or presence payload. Beyond it: `payload_size_exceeded`, `Track message size exceeded`, 422.
@@ -24,22 +22,6 @@ package struct RealtimeLimits: Sendable, Hashable {
     /// Messages of one REST batch, and bytes of its body.
     package var batchMessages = 1_000
     package var batchBytes = 5_000_000
-    /// Most messages one replay gives.
-    package var replayMessages = 25
-
-    // MARK: One socket
-
-    package var channelsPerSocket = 100
-    package var presenceCallsPerClient = 5
-    package var presenceCallsWindowSeconds = 30
-    package var idleSeconds = 60
-
-    // MARK: The host. Rates are means over a minute.
-
-    package var concurrentSockets = 20_000
-    package var joinsPerSecond = 100
-    package var eventsPerSecond = 100
-    package var presenceEventsPerSecond = 1_000
 
     package init() {}
 

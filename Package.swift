@@ -18,6 +18,7 @@ func tests(_ folder: String, _ dependencies: [Target.Dependency], exclude: [Stri
 let nioCore = product("NIOCore", "swift-nio")
 let nioPosix = product("NIOPosix", "swift-nio")
 let nioHelpers = product("NIOConcurrencyHelpers", "swift-nio")
+let deque = product("DequeModule", "swift-collections")
 let httpTypes = product("HTTPTypes", "swift-http-types")
 let logging = product("Logging", "swift-log")
 let metrics = product("CoreMetrics", "swift-metrics")
@@ -35,6 +36,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: []),
     ],
     targets: [
@@ -53,6 +55,7 @@ let package = Package(
         room("SwiftletCrypto", "Crypto", ["COpenSSL"]),
         room("SwiftletSanitize", "Sanitize", ["SwiftletNet", "CIDN2"], exclude: ["README.md"]),
 
+        room("SwiftletWebSocket", "WebSocket", ["SwiftletHTTP", "SwiftletCrypto"]),
         room("SwiftletFiles", "Files", ["SwiftletJSON", "SwiftletSanitize"]),
 
         // What a function author imports.
@@ -71,9 +74,6 @@ let package = Package(
                 "Swiftlet", "SwiftletCrypto", "SwiftletJSON", "SwiftletHTTP", "SwiftletSanitize", "SwiftletFiles", "CLinux",
                 product("GRDB", "GRDB.swift"), nioCore,
             ], exclude: ["README.md"]),
-        room(
-            "SwiftletRealtime", "Realtime",
-            ["Swiftlet", "SwiftletCrypto", "SwiftletJSON", product("GRDB", "GRDB.swift")]),
         room("SwiftletTelemetry", "Telemetry", [logging, metrics]),
         room(
             "SwiftletWorkers", "Workers",
@@ -82,7 +82,12 @@ let package = Package(
         room(
             "SwiftletImages", "Images",
             ["SwiftletStorage", "SwiftletFiles", "SwiftletWorkers", "SwiftletCrypto", "CLinux", "CVips"]),
-        room("SwiftletServer", "Server", ["SwiftletHTTP", "CLinux", nioCore, nioPosix, nioHelpers]),
+        room(
+            "SwiftletRealtime", "Realtime",
+            [
+                "Swiftlet", "SwiftletCrypto", "SwiftletJSON", "SwiftletWebSocket", product("GRDB", "GRDB.swift"), deque, nioCore,
+            ]),
+        room("SwiftletServer", "Server", ["SwiftletHTTP", "SwiftletWebSocket", "CLinux", nioCore, nioPosix, nioHelpers]),
 
         // Where they meet.
         room(
@@ -90,6 +95,7 @@ let package = Package(
             [
                 "Swiftlet", "SwiftletJSON", "SwiftletHTTP", "SwiftletNet", "SwiftletCrypto", "SwiftletRateLimit",
                 "SwiftletSanitize", "SwiftletSecrets", "SwiftletAuth", "SwiftletEgress", "SwiftletStorage", "SwiftletRealtime",
+                "SwiftletWebSocket",
                 "SwiftletTelemetry", "SwiftletServer",
                 httpTypes, logging,
                 metrics,
@@ -147,6 +153,7 @@ let package = Package(
         tests("JSON", ["SwiftletJSON", "TestSupport"]),
         tests("Sanitize", ["SwiftletSanitize", "SwiftletNet", "SwiftletJSON", "Corpus", "TestSupport"]),
         tests("HTTP", ["SwiftletHTTP", "TestSupport"]),
+        tests("WebSocket", ["SwiftletWebSocket", "SwiftletHTTP", "TestSupport"]),
         tests("Net", ["SwiftletNet", "Corpus", "TestSupport"]),
         tests("Swiftlet", ["Swiftlet", "SwiftletJSON", nioCore]),
         tests(
@@ -167,7 +174,10 @@ let package = Package(
             ], exclude: ["sigv4-cases.json", "sigv4_cases.py"]),
         tests(
             "Realtime",
-            ["SwiftletRealtime", "Swiftlet", "SwiftletCrypto", "SwiftletJSON", "TestSupport", product("GRDB", "GRDB.swift")]),
+            [
+                "SwiftletRealtime", "Swiftlet", "SwiftletCrypto", "SwiftletJSON", "TestSupport", "history-probe", nioCore,
+                product("GRDB", "GRDB.swift"),
+            ]),
         tests("Files", ["SwiftletFiles", "SwiftletSanitize", "SwiftletJSON", "TestSupport"], exclude: ["Samples"]),
         // A process that makes pictures, and tells what it may and may not do; and some that misbehave.
         .executableTarget(
@@ -181,6 +191,9 @@ let package = Package(
         // Uploads without end until it is killed.
         .executableTarget(
             name: "storage-probe", dependencies: ["SwiftletStorage"], path: "Tests/StorageProbe", swiftSettings: settings),
+        // Writes numbered messages until it is killed.
+        .executableTarget(
+            name: "history-probe", dependencies: ["SwiftletRealtime"], path: "Tests/HistoryProbe", swiftSettings: settings),
         // Signs for S3 line by line, for scripts that judge it with other programs.
         .executableTarget(
             name: "storage-tool", dependencies: ["SwiftletStorage", "SwiftletCrypto", "SwiftletJSON"], path: "Tests/StorageTool",
@@ -188,7 +201,7 @@ let package = Package(
         tests("Telemetry", ["SwiftletTelemetry", "TestSupport", logging, metrics]),
         tests("Auth", ["SwiftletAuth", "SwiftletCrypto", "SwiftletJSON", "Corpus"]),
         tests("Egress", ["SwiftletNet", "SwiftletEgress", "Corpus", "TestSupport", "CZlib", httpTypes]),
-        tests("Server", ["SwiftletHTTP", "SwiftletServer", "TestSupport", nioCore, nioPosix, nioHelpers]),
+        tests("Server", ["SwiftletHTTP", "SwiftletServer", "SwiftletWebSocket", "TestSupport", nioCore, nioPosix, nioHelpers]),
         tests(
             "Workers",
             [
@@ -213,9 +226,10 @@ if Context.environment["SWIFTLET_FUZZ"] == "1" {
             name: "fuzz",
             dependencies: [
                 "Swiftlet", "SwiftletJSON", "SwiftletHTTP", "SwiftletNet", "SwiftletSanitize", "SwiftletFiles", "SwiftletWorkers",
-                "SwiftletAuth", "SwiftletCrypto", nioCore,
+                "SwiftletAuth", "SwiftletCrypto", "SwiftletWebSocket", "SwiftletRealtime", nioCore,
             ], path: "Tests/Fuzz",
-            exclude: ["run", "rows.py", "samples.py"] + ["Frames", "HTTP", "JSON", "JWT"].map { "\($0)/seeds.py" },
+            exclude: ["run", "rows.py", "samples.py"]
+                + ["Frames", "HTTP", "JSON", "JWT", "Phoenix", "WebSocket"].map { "\($0)/seeds.py" },
             swiftSettings: settings))
 }
 if Context.environment["SWIFTLET_BENCH"] == "1" {
@@ -231,5 +245,9 @@ if Context.environment["SWIFTLET_BENCH"] == "1" {
     benchmark("bench-sensitive", "Sensitive", "SwiftletSanitize", exclude: ["detect_secrets_peer.py", "lines.py"])
     benchmark("bench-checks", "Checks", "SwiftletSanitize")
     benchmark("bench-disk", "Disk", "SwiftletStorage")
+    package.targets.append(.systemLibrary(name: "CEpoll", path: "Tests/Benchmarks/CEpoll"))
+    benchmark("bench-sockets", "Sockets", "CEpoll")
+    benchmark("bench-phoenix", "Phoenix", "SwiftletRealtime")
+    benchmark("bench-websocket", "WebSocket", "SwiftletWebSocket")
     benchmark("bench-files", "Files", "SwiftletFiles", "SwiftletSanitize")
 }

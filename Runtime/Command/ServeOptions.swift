@@ -16,6 +16,7 @@ struct ServeOptions: ParsableArguments {
     @OptionGroup(title: "Secrets") var secrets: SecretOptions
     @OptionGroup(title: "Storage") var storage: StorageOptions
     @OptionGroup(title: "Realtime") var realtime: RealtimeOptions
+    @OptionGroup(title: "The realtime engine") var realtimeEngine: RealtimeEngineOptions
     @OptionGroup(title: "Limits") var limits: Limits
     @OptionGroup(title: "Workers") var workers: Workers
     @OptionGroup(title: "Running") var running: Running
@@ -152,6 +153,7 @@ struct Environment: Sendable {
         let unknown = variables.filter { $0.hasPrefix("SWIFTLET_") }.sorted().first { name in
             let own = String(name.dropFirst("SWIFTLET_".count))
             return !names.contains(own) && !StorageOptions.names.contains(own) && !RealtimeOptions.names.contains(own)
+                && !RealtimeEngineOptions.names.contains(own)
                 && !developerNames.contains(own)
         }
         guard let unknown else { return }
@@ -232,6 +234,7 @@ extension ServeOptions {
         configuration.behindProxy = try proxies.behindProxy || environment.flag("BEHIND_PROXY")
         try storage.apply(to: &configuration)
         try realtime.apply(to: &configuration)
+        try realtimeEngine.apply(to: &configuration)
         configuration.trustedProxies = proxies.trustedProxy.isEmpty ? environment.list("TRUSTED_PROXY") : proxies.trustedProxy
         configuration.usesForwardedHeader = try proxies.forwardedHeader || environment.flag("FORWARDED_HEADER")
         configuration.server.proxyProtocol = try proxies.proxyProtocol || environment.flag("PROXY_PROTOCOL")

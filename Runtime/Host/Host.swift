@@ -28,6 +28,8 @@ package final class Host: Sendable {
     let egress: HostEgress
     let storage: HostStorage
     package let realtime: HostRealtime
+    /// Set once the engine is open, before anything listens.
+    private let opened = Mutex<HostSockets?>(nil)
     let metrics: HostMetrics
     package let sink: LogSink
     let log: Logger
@@ -158,6 +160,7 @@ package final class Host: Sendable {
     /// Gives back what outlives no host: the egress thread, the log's last lines.
     package func close() async {
         await storage.close()
+        await sockets?.hub.close()
         realtime.close()
         await egress.shutdown()
         sink.flush()
@@ -165,6 +168,23 @@ package final class Host: Sendable {
 
     func refreshKeysWhenDue() async {
         if credentials.authenticator.keyAge(now: instant).isDue { await refreshKeys() }
+    }
+
+    /// Whether a function uses realtime, and this host is where it happens.
+    var hasRealtime: Bool {
+        guard case .here = configuration.realtime.place else { return false }
+        return slots.contains { $0.policy.capabilities.contains(.realtime) }
+    }
+
+    var sockets: HostSockets? { opened.withLock { $0 } }
+
+    /// Before anything listens. It may wait for the disk.
+    func openRealtime(on loops: some Sequence<any EventLoop>) throws(ConfigurationProblem) {
+        guard hasRealtime else { return }
+        let sockets = try HostSockets(self)
+        sockets.use(loops)
+        opened.withLock { $0 = sockets }
+        realtime.attach(sockets.hub)
     }
 
     /// Whether a function uses the storage, so that the host serves it.

@@ -9,13 +9,15 @@ final class HostMetrics: Sendable {
     private let events = Mutex<[String: Counter]>([:])
     /// Requests that reached no function.
     let unrouted: FunctionMetrics
-    /// The storage API, which is no function.
-    let storage: FunctionMetrics
+    /// The host's own interfaces, which are no functions.
+    private let storage: FunctionMetrics
+    private let realtime: FunctionMetrics
 
     init(_ registry: PrometheusRegistry) {
         self.registry = registry
         unrouted = FunctionMetrics("", registry)
         storage = FunctionMetrics("storage", registry)
+        realtime = FunctionMetrics("realtime", registry)
     }
 
     /// Counts an event of the security log under its own name.
@@ -36,6 +38,13 @@ final class HostMetrics: Sendable {
     }
 
     /// Sets a figure that is read when it is shown.
+    func of(_ api: HostAPI) -> FunctionMetrics {
+        switch api {
+        case .storage: storage
+        case .realtime: realtime
+        }
+    }
+
     func set(_ name: String, _ value: Int, _ dimensions: [(String, String)] = []) {
         Gauge(label: name, dimensions: dimensions, factory: registry).record(value)
     }

@@ -19,10 +19,38 @@ final class HostSockets: Sendable {
     private let rate: RateLimit
     private let lanes = Mutex<[ObjectIdentifier: HubLane]>([:])
 
-    init(hub: Hub, metrics: RealtimeMetrics, limiter: Limiter, clock: HostClock) throws(ConfigurationProblem) {
-        self.hub = hub
-        self.metrics = metrics
-        self.limiter = limiter
+    init(_ host: Host) throws(ConfigurationProblem) {
+        let settings = host.configuration.realtime
+        let clock = host.clock
+        var history: SQLiteHistory?
+        if let path = settings.history {
+            do throws(HistoryError) { history = try SQLiteHistory(path: path) } catch {
+                throw ConfigurationProblem("realtime-history", error.message)
+            }
+        }
+        let (hostMetrics, log) = (host.metrics, host.log)
+        hub = Hub(
+            limits: settings.limits, settings: settings.hub,
+            tokens: RealtimeTokens(authenticator: host.credentials.authenticator, clock: clock),
+            authority: RealtimeAuthority(membership: host.realtime.membership) { problem, topic in
+                hostMetrics.securityEvent("realtime.membership_failed")
+                log.error(
+                    "realtime.membership_failed",
+                    metadata: ["reason": "\(problem.reason.rawValue)", "detail": "\(problem.detail)", "channel": "\(topic)"])
+            },
+            store: history, tables: history?.tables, now: { clock.wall() / 1_000_000 }
+        ) { event in
+            switch event {
+            case .malformed(let reason): log.info("realtime.malformed", metadata: ["reason": "\(reason)"])
+            case .refusedJoin(let reason): log.info("realtime.join_refused", metadata: ["reason": "\(reason)"])
+            case .closed(let reason): log.info("realtime.channel_closed", metadata: ["reason": "\(reason)"])
+            case .historyFailed(let reason):
+                hostMetrics.securityEvent("realtime.history_failed")
+                log.error("realtime.history_failed", metadata: ["reason": "\(reason)"])
+            }
+        }
+        metrics = RealtimeMetrics(hostMetrics)
+        limiter = host.limiter
         self.clock = clock
         socketLimits = WebSocketLimits(messageBytes: RealtimeLimits.standard.frameBytes)
         do throws(RateLimitProblem) {

@@ -53,6 +53,7 @@ final class Limiter: Sendable {
 
     /// Scopes of the keys: functions have their index, everything else counts down from here.
     private static let doorScope = UInt64.max
+    private static let broadcastScope = UInt64.max - 1
     private static let ownScope: UInt64 = 1 << 32
 
     /// `nil` when there is no such limit, or no address to count (a Unix socket without a proxy's word).
@@ -68,6 +69,13 @@ final class Limiter: Sendable {
     /// A function's own counters.
     func check(_ id: String, function: Int, limit: RateLimit, now: UInt64) -> LimitDecision {
         store.check(own(id, function), limit, now: now, cost: 1)
+    }
+
+    /// Broadcasts of callers without a socket.
+    func checkBroadcast(_ who: String, _ messages: Int, _ limit: RateLimit, now: UInt64) -> Bool {
+        var who = who
+        let key = who.withUTF8 { hasher.key(scope: Limiter.broadcastScope, kind: 4, id: UnsafeRawBufferPointer($0)) }
+        return store.check(key, limit, now: now, cost: max(1, messages)).allowed
     }
 
     func reset(_ id: String, function: Int) { store.reset(own(id, function)) }

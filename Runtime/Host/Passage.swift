@@ -4,9 +4,11 @@ import NIOPosix
 import Swiftlet
 import SwiftletHTTP
 import SwiftletJSON
+import SwiftletRealtime
 import SwiftletServer
 import SwiftletStorage
 import SwiftletTelemetry
+import SwiftletWebSocket
 import Synchronization
 
 /// One request on its way: what is known of it so far, and the one answer it gets.
@@ -35,8 +37,8 @@ final class Passage: InvocationReply, @unchecked Sendable {
     private var bytesOut = 0
     private var refusal: ErrorCode?
     private var waitedForKeys = false
-    /// It is for the storage API, not for a function.
-    private(set) var isForStorage = false
+    /// What it is for, when it is for no function.
+    private(set) var api: HostAPI?
     /// The instance that runs it.
     private var executionID: String?
     /// Cuts a streamed answer whose next part does not come.
@@ -70,7 +72,7 @@ final class Passage: InvocationReply, @unchecked Sendable {
         self.pathOffset = pathOffset
     }
 
-    func enterStorage() { isForStorage = true }
+    func enter(_ api: HostAPI) { self.api = api }
 
     var mayWaitForKeys: Bool { !waitedForKeys }
 
@@ -431,6 +433,69 @@ final class Passage: InvocationReply, @unchecked Sendable {
         closeRecord()
     }
 
+    // MARK: Realtime
+
+    /// A token that was verified by the host's realtime.
+    func identified(as facts: TokenFacts, subjectHash: UInt64?) {
+        caller = facts.subject == nil ? "project_token" : "user"
+        self.subjectHash = subjectHash
+    }
+
+    /// The whole body of a request to the host itself.
+    func collect(upTo limit: Int, then proceed: @escaping @Sendable (Passage, ByteBuffer) -> Void) {
+        exchange.collectBody(upTo: limit) { result in
+            switch result {
+            case .success(let body):
+                self.bytesIn = body.readableBytes
+                proceed(self, body)
+            case .failure(.clientGone): self.closeRecord(clientGone: true)
+            case .failure(let failure): self.refuse(HTTPError(failure, limit: limit))
+            }
+        }
+    }
+
+    /// Makes the connection a WebSocket; the record ends here, and the socket's life is told by metrics.
+    func upgrade(accept: String, limits: WebSocketLimits, listen: (WebSocketConnection) -> any WebSocketListener) {
+        guard phase == .open else { return }
+        var dresser = Dresser(requestID: requestID)
+        dresser.add("cache-control", "no-store")
+        exchange.onClientGone = nil
+        guard exchange.upgrade(accept: accept, fields: dresser.encoded, limits: limits, listen: listen) else {
+            return answer(status: 503, error: "This host is stopping; try again in a moment", fields: [("retry-after", "1")])
+        }
+        status = 101
+        closeRecord()
+    }
+
+    /// In the form that realtime's clients read.
+    func answer(status: Int, error: String, fields: [(String, String)] = []) {
+        var body = Array("{\"error\":".utf8)
+        JSONText.append(string: error, to: &body)
+        body.append(UInt8(ascii: "}"))
+        answer(status: status, json: body, fields: fields)
+    }
+
+    func answer(_ answer: RESTBroadcast.Answer) {
+        self.answer(status: answer.status, json: answer.body, fields: answer.status == 429 ? [("retry-after", "1")] : [])
+    }
+
+    private func answer(status: Int, json body: [UInt8], fields: [(String, String)]) {
+        guard phase == .open else { return }
+        var dresser = Dresser(requestID: requestID)
+        if !body.isEmpty { dresser.add("content-type", "application/json") }
+        dresser.add("cache-control", "no-store")
+        dresser.add("x-content-type-options", "nosniff")
+        for field in fields { dresser.add(text: field.0, field.1) }
+        dresser.add(host.corsFields(for: origin))
+        self.status = status
+        if status >= 400 {
+            refusal = status == 401 ? "UNAUTHORIZED" : status == 429 ? .rateLimitExceeded : ErrorCode("REALTIME_\(status)")
+        }
+        bytesOut = body.count
+        exchange.respond(status: status, fields: dresser.encoded, body: body)
+        closeRecord()
+    }
+
     /// `/_internal/health`, as the original's runtime answers it.
     func answerHealth() {
         var dresser = Dresser(requestID: requestID)
@@ -448,7 +513,7 @@ final class Passage: InvocationReply, @unchecked Sendable {
         var dresser = Dresser(requestID: requestID)
         dresser.add(host.corsFields(for: origin))
         for field in host.cors.preflightFields(
-            for: origin, methods: methods, allowing: isForStorage ? CORSRules.storageRequestHeaders : CORSRules.requestHeaders)
+            for: origin, methods: methods, allowing: api == .storage ? CORSRules.storageRequestHeaders : CORSRules.requestHeaders)
         { dresser.addChecked(field) }
         status = 204
         exchange.respond(status: 204, fields: dresser.encoded)
@@ -484,11 +549,17 @@ final class Passage: InvocationReply, @unchecked Sendable {
         if clientGone { exchange.abort() }
         host.record(
             Ending(
-                slot: enteredSlot, isStorage: isForStorage, status: clientGone ? 499 : status, startedAt: startedAt,
+                slot: enteredSlot, api: api, status: clientGone ? 499 : status, startedAt: startedAt,
                 requestID: requestID,
                 head: exchange.head,
                 client: client, caller: caller, executionID: executionID ?? enteredSlot?.executionID ?? "",
                 subjectHash: subjectHash, bytesIn: bytesIn, bytesOut: bytesOut, refusal: refusal))
         if run == nil { finish() }
     }
+}
+
+/// What the host serves itself, beside functions.
+enum HostAPI: String, Sendable {
+    case storage
+    case realtime
 }

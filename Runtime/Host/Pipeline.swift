@@ -9,8 +9,8 @@ extension Host: ExchangeHandler {
     package func receive(_ exchange: Exchange) {  //                                      1  Server read the head
         let passage = Passage(exchange, host: self)  //                                   2  open the record
         do throws(HTTPError) {
-            try checkUpgrade(exchange.head)
             guard try route(passage) else { return }  //                                  3  path → function
+            try checkUpgrade(passage)
             guard try !answeredByCORS(passage) else { return }  //                        4  preflight, method
             try admitPeer(passage)  //                                                    5  coarse limit per address
             try authenticate(passage)  //                                                 6  token or key → identity
@@ -37,9 +37,10 @@ extension Host: ExchangeHandler {
 }
 
 extension Host {
-    /// A WebSocket handshake that is none: refused by its form, whatever it is for. A good one goes on as the plain request it also is.
-    func checkUpgrade(_ head: RequestHead) throws(HTTPError) {
-        guard head.upgrade == .webSocket else { return }
+    /// A WebSocket handshake for a function: refused by its form. A good one goes on as the plain request it also is.
+    func checkUpgrade(_ passage: Passage) throws(HTTPError) {
+        let head = passage.exchange.head
+        guard passage.api == nil, head.upgrade == .webSocket else { return }
         guard head.method == .get, head.fields.count(of: "sec-websocket-key") == 1,
             head.fields.string("sec-websocket-version") == "13"
         else { throw HTTPError(400, .badRequest, "The WebSocket handshake is malformed") }
@@ -55,7 +56,10 @@ extension Host {
             passage.enter(slots[index], pathOffset: 0)
         case .storage:
             guard hasStorage else { throw HTTPError(404, .notFound, "No function of this host uses its storage") }
-            passage.enterStorage()
+            passage.enter(.storage)
+        case .realtime:
+            guard hasRealtime else { throw HTTPError(404, .notFound, "No function of this host uses its realtime") }
+            passage.enter(.realtime)
         case .internalHealth:
             guard head.method == .get || head.method == .head else { throw .methodNotAllowed("GET, HEAD") }
             passage.answerHealth()
@@ -75,12 +79,13 @@ extension Host {
     /// Answers preflights, also for functions that do not exist: the request that follows is then refused in words a page can read.
     func answeredByCORS(_ passage: Passage) throws(HTTPError) -> Bool {
         let head = passage.exchange.head
-        if passage.isForStorage {
+        if let api = passage.api {
             // Resumable uploads use OPTIONS themselves.
             guard head.method == .options, head.fields.firstIndex(of: "access-control-request-method") != nil else {
                 return false
             }
-            passage.answerPreflight(methods: [.get, .post, .put, .patch, .delete, .head, .options])
+            passage.answerPreflight(
+                methods: api == .storage ? [.get, .post, .put, .patch, .delete, .head, .options] : [.get, .post, .options])
             return true
         }
         guard let slot = passage.enteredSlot else {
@@ -101,7 +106,11 @@ extension Host {
     }
 
     func authenticate(_ passage: Passage) throws(HTTPError) {
-        if passage.isForStorage { return serveStorage(passage) }
+        switch passage.api {
+        case .storage: return serveStorage(passage)
+        case .realtime: return serveRealtime(passage)
+        case nil: break
+        }
         let slot = passage.slot
         guard slot.requirement != .none else {
             return serve(passage, as: .anonymous, limiterKey: .address(passage.client.address))

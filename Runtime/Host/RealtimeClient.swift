@@ -25,6 +25,7 @@ final class RealtimeClient: WebSocketListener, RealtimeSocket {
     func marked() { session?.mark() }
     func confirmed() { session?.confirm() }
     func tick() { session?.tick() }
+    func writable() { session?.writable() }
 
     func ended(_ end: WebSocketEnd) {
         metrics.ended(end)
@@ -36,8 +37,11 @@ final class RealtimeClient: WebSocketListener, RealtimeSocket {
 
     func send(_ frame: ByteBuffer) { socket.send(frame) }
 
+    var canTake: Bool { socket.canTake }
+
     func close(_ end: SocketEnd) {
         switch end {
+        case .slowConsumer: socket.fallBehind()
         case .restarting: socket.close(.restarting)
         case .noChannels, .tooManyJoins: socket.close(.goingAway)
         }

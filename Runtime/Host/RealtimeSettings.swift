@@ -28,6 +28,11 @@ package struct RealtimeSettings: Sendable {
     /// What moves the messages; nil while there is nothing.
     package var engine: (any RealtimeEngine)?
 
+    /// A file for what was said in private channels and conversations, so that it survives a restart; nil keeps it in memory only.
+    package var history: String?
+    package var limits = HubLimits()
+    package var hub = Hub.Settings()
+
     package static let tokenSeconds = 30...86_400
 
     package init() {}

@@ -49,7 +49,7 @@ struct RealtimeTokens: TokenReader {
     /// Of a token whose signature was good, so that a client can be told how late it is.
     private static func expiry(of token: String) -> Double? {
         let parts = token.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-        guard parts.count == 3, let payload = Base64URL.decode(parts[1]) else { return nil }
+        guard parts.count == 3, let payload = Base64URL.decode(Array(parts[1])) else { return nil }
         return (try? JSON.parse(payload))?["exp"]?.double
     }
 }
@@ -67,7 +67,8 @@ struct RealtimeAuthority: ChannelAuthority {
 
     func ask(_ facts: TokenFacts, about topic: String) async -> ChannelPermissions {
         let member = Member(
-            subject: facts.subject, role: facts.role, claims: facts.claims, token: facts.subject == nil ? nil : Secret(facts.token))
+            subject: facts.subject, role: facts.role, claims: facts.claims,
+            token: facts.subject == nil ? nil : Secret(facts.token))
         do throws(MembershipProblem) { return try await membership.permissions(of: member, joining: topic) } catch {
             failed(error, topic)
             return []

@@ -51,7 +51,8 @@ extension Host {
         if given != nil {
             outcome = text.withUTF8 { bytes in
                 credentials.authenticator.authenticate(
-                    authorization: nil, authorizationCount: 0, apiKey: UnsafeRawBufferPointer(bytes), apiKeyCount: 1, now: instant)
+                    authorization: nil, authorizationCount: 0, apiKey: UnsafeRawBufferPointer(bytes), apiKeyCount: 1, now: instant
+                )
             }
         } else {
             (outcome, text) = credentials.outcome(head, now: instant)
@@ -65,7 +66,9 @@ extension Host {
         }
         switch tokens.facts(outcome, text) {
         case .success(let facts):
-            passage.identified(as: facts)
+            var hash: UInt64?
+            if case .token(let token) = outcome, token.subject != nil { hash = token.fingerprint.high }
+            passage.identified(as: facts, subjectHash: hash)
             return .facts(facts)
         case .failure(let fault): return .refused(fault)
         }
@@ -77,10 +80,14 @@ extension Host {
         let head = passage.exchange.head
         let key: String
         switch WebSocketHandshake.judge(head) {
-        case .refuse(let status, let message, let fields): return passage.answer(status: status, error: message, fields: fields)
+        case .refuse(let status, let message, let fields):
+            // What belongs to the connection itself is not for an answer to say.
+            let own = fields.map { ("\($0.name)".lowercased(), "\($0.value)") }
+            return passage.answer(
+                status: status, error: message, fields: own.filter { $0.0 != "connection" && $0.0 != "upgrade" })
         case .accept(let accepted): key = accepted
         }
-        if let origin = head.fields.string("origin"), !cors.allows(origin) {
+        if let origin = head.fields.string("origin"), cors.allowed(origin) == nil {
             return passage.answer(status: 403, error: "Pages of this origin may not connect")
         }
         let query = RealtimeQuery(head.query)
@@ -99,7 +106,8 @@ extension Host {
             return passage.answer(status: 429, error: "Too many connected users", fields: [("retry-after", "5")])
         }
         guard let lane = realtime.lane(of: passage.exchange.eventLoop) else {
-            return passage.answer(status: 503, error: "Realtime is starting; try again in a moment", fields: [("retry-after", "1")])
+            return passage.answer(
+                status: 503, error: "Realtime is starting; try again in a moment", fields: [("retry-after", "1")])
         }
         passage.upgrade(accept: key, limits: realtime.socketLimits) { socket in
             let client = RealtimeClient(socket, metrics: realtime.metrics)
@@ -112,13 +120,15 @@ extension Host {
 
     private func broadcast(_ passage: Passage, _ realtime: HostSockets, path: String, _ facts: TokenFacts) {
         let head = passage.exchange.head
-        let segments = path.utf8.dropFirst(Host.broadcastPath.utf8.count).split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+        let segments = path.utf8.dropFirst(Host.broadcastPath.utf8.count).split(
+            separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
         let single: (topic: String, event: String)?
         switch segments.count {
         case 1 where segments[0].isEmpty: single = nil
         case 4 where segments[0].isEmpty && segments[2].elementsEqual("events".utf8):
             single = (String(decoding: segments[1], as: UTF8.self), String(decoding: segments[3], as: UTF8.self))
-        default: return passage.answer(status: 404, error: "Broadcast to /api/broadcast, or to /api/broadcast/<topic>/events/<event>")
+        default:
+            return passage.answer(status: 404, error: "Broadcast to /api/broadcast, or to /api/broadcast/<topic>/events/<event>")
         }
         let (type, query) = (head.fields.string("content-type"), head.query)
         let limits = RealtimeLimits.standard

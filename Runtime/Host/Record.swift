@@ -7,7 +7,7 @@ import SwiftletTelemetry
 /// How one request ended: what its log line and its metrics say.
 struct Ending {
     let slot: FunctionSlot?
-    let isStorage: Bool
+    let api: HostAPI?
     let status: Int
     let startedAt: UInt64
     let requestID: RequestID
@@ -26,7 +26,7 @@ extension Host {
     func record(_ ending: Ending) {
         let duration = clock.monotonic().subtractingClamped(ending.startedAt)
         inFlight.subtract(1, ordering: .relaxed)
-        (ending.slot?.metrics ?? (ending.isStorage ? metrics.storage : metrics.unrouted)).record(
+        (ending.slot?.metrics ?? ending.api.map(metrics.of) ?? metrics.unrouted).record(
             status: ending.status, reason: ending.refusal?.text, nanoseconds: duration)
         if ending.refusal == .rateLimitExceeded { metrics.securityEvent("limit.hit") }
         if ending.status == 401 {
@@ -38,7 +38,7 @@ extension Host {
                 LogSink.Request(
                     wallNanoseconds: clock.wall(), requestID: { ending.requestID.append(to: &$0) },
                     executionID: ending.executionID,
-                    function: ending.slot?.name.text ?? (ending.isStorage ? "storage" : ""), method: ending.head.method.token,
+                    function: ending.slot?.name.text ?? ending.api?.rawValue ?? "", method: ending.head.method.token,
                     status: ending.status,
                     code: ending.refusal?.text,
                     durationNanoseconds: duration, clientAddress: ending.client.addressText, caller: ending.caller,

@@ -13,6 +13,8 @@ package struct Routes: Sendable {
         case mounted(index: Int)
         /// The storage API.
         case storage
+        /// Sockets and broadcasts.
+        case realtime
         case internalHealth
         /// Under `/functions/v1/`, but no such function.
         case unknownFunction
@@ -21,6 +23,9 @@ package struct Routes: Sendable {
 
     package static let prefix = Array("/functions/v1/".utf8)
     private static let storage = Array("/storage/v1/".utf8)
+    private static let realtime = Array("/realtime/v1/".utf8)
+    /// What clients of a bare realtime server use.
+    private static let socket = Array("/socket/websocket".utf8)
     /// Where the host answers itself, whatever is mounted.
     static let reserved = ["/functions/v1/", "/storage/v1/", "/realtime/v1/", "/_internal/"]
     private static let health = Array("/_internal/health".utf8)
@@ -47,6 +52,8 @@ package struct Routes: Sendable {
             return .unknownFunction
         }
         if path.count > Routes.storage.count, Routes.equal(Routes.storage, path, from: 0) { return .storage }
+        if path.count > Routes.realtime.count, Routes.equal(Routes.realtime, path, from: 0) { return .realtime }
+        if path.count == Routes.socket.count, Routes.equal(Routes.socket, path, from: 0) { return .realtime }
         if path.count == Routes.health.count, Routes.equal(Routes.health, path, from: 0) { return .internalHealth }
         for mount in mounts where mount.path.count == path.count && Routes.equal(mount.path, path, from: 0) {
             return .mounted(index: mount.index)

@@ -46,6 +46,7 @@ package final class HostService: Service {
         // Each function's workers share one of the loops requests come in on, so that most need no other thread.
         // It waits for the disk, which the threads that all tasks share must not.
         try await NIOThreadPool.singleton.runIfActive { try host.openStorage() }
+        try await NIOThreadPool.singleton.runIfActive { try host.openRealtime(on: loops.makeIterator()) }
         for slot in host.slots { slot.invoker.start(on: loops.next()) }
         let addresses: [SocketAddress]
         do { addresses = try await server.start() } catch {
@@ -75,7 +76,11 @@ package final class HostService: Service {
         // Their tables take some milliseconds to build; the first caller should not wait for that.
         if let screen = host.slots.lazy.compactMap(\.screen).first { NIOThreadPool.singleton.submit { _ in screen.prepare() } }
         let upkeep = Task { await host.keepStorage() }
-        defer { upkeep.cancel() }
+        let realtimeUpkeep = Task { await host.sockets?.keep() }
+        defer {
+            upkeep.cancel()
+            realtimeUpkeep.cancel()
+        }
         await listening(place)
         await withGracefulShutdownHandler {
             await host.stopping.wait()
@@ -84,6 +89,8 @@ package final class HostService: Service {
         }
         // One span for all of it: answers, work left for afterwards, and the functions' own last words, which always get a second.
         let end = ContinuousClock.now + host.configuration.drain
+        // Their clients come back as soon as somebody listens again.
+        host.sockets?.hub.closeAll()
         await server.shutdown(drain: host.configuration.drain)
         await host.background.wait(atMost: max(.zero, end - .now))
         await host.stopInvokers(grace: max(.seconds(1), end - .now))
@@ -223,6 +230,7 @@ extension Host {
             metrics.set("swiftlet_workers_ready", slot.invoker.condition.ready, [("function", slot.name.text)])
         }
         for slot in slots { metrics.set("swiftlet_function_running", slot.gate.running, [("function", slot.name.text)]) }
+        if let sockets { sockets.metrics.update(sockets.hub.counters) }
         metrics.registry.render(into: &bytes)
     }
 }

@@ -14,7 +14,8 @@ extension ConnectionHandler: RemovableChannelHandler {
         let socket = WebSocketConnection(loop: loop, channel: channel, peer: peer, isCounted: isCounted, limits: limits)
         guard (try? context.pipeline.syncOperations.addHandler(socket, position: .after(self))) != nil else { return false }
         var head = loop.allocator.buffer(capacity: 256 + fields.bytes.count)
-        head.writeStaticString("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: ")
+        head.writeStaticString(
+            "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: ")
         head.writeString(accept)
         head.writeStaticString("\r\n")
         head.writeBytes(fields.bytes)

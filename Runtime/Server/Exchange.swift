@@ -1,5 +1,6 @@
 package import NIOCore
 package import SwiftletHTTP
+package import SwiftletWebSocket
 
 /// One request and its response. Bound to the connection's event loop: every member is used there only, and every
 /// callback runs there. `handle` is the way in from elsewhere.
@@ -98,6 +99,18 @@ package final class Exchange {
         // To HEAD only the length is told.
         let isBodyless = head.method == .head || range.isEmpty
         FileTransfer(self, descriptor: descriptor, range: isBodyless ? 0..<0 : range, done: done).pump()
+    }
+
+    /// Answers a handshake, and makes the connection a WebSocket. False when it is gone, or a body is still to come.
+    ///
+    /// - Parameters:
+    ///   - accept: the value of `Sec-WebSocket-Accept`.
+    ///   - listen: makes the one who is told what comes; called once, before anything is read.
+    package func upgrade(
+        accept: String, fields: EncodedFields, limits: WebSocketLimits,
+        listen: (WebSocketConnection) -> any WebSocketListener
+    ) -> Bool {
+        connection?.upgrade(accept: accept, fields: fields, limits: limits, listen: listen) ?? false
     }
 
     /// Sends a part of a begun response, soon and without waiting for more.

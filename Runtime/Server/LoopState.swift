@@ -82,6 +82,44 @@ final class LoopState: @unchecked Sendable {
         }
     }
 
+    /// The same for WebSockets: whatever one turn wrote to a socket is one call of the system.
+    private var unflushedSockets: [WebSocketConnection] = []
+
+    func flushTogether(_ socket: WebSocketConnection) {
+        unflushedSockets.append(socket)
+        guard unflushedSockets.count == 1 else { return }
+        eventLoop.execute { [self] in
+            var sockets: [WebSocketConnection] = []
+            swap(&sockets, &unflushedSockets)
+            for socket in sockets where socket.needsFlush { socket.flush() }
+            sockets.removeAll(keepingCapacity: true)
+            if unflushedSockets.isEmpty { swap(&sockets, &unflushedSockets) }
+        }
+    }
+
+    // MARK: WebSockets
+
+    private var sockets: [WebSocketConnection] = []
+    private(set) var socketEnds: [WebSocketEnd: Int] = [:]
+
+    func add(_ socket: WebSocketConnection) {
+        socket.sweepIndex = sockets.count
+        sockets.append(socket)
+    }
+
+    func remove(_ socket: WebSocketConnection) {
+        let index = socket.sweepIndex
+        guard index >= 0, index < sockets.count, sockets[index] === socket else { return }
+        sockets.swapAt(index, sockets.count - 1)
+        sockets[index].sweepIndex = index
+        sockets.removeLast()
+        socket.sweepIndex = -1
+    }
+
+    var socketCount: Int { sockets.count }
+
+    func socketEnded(_ end: WebSocketEnd) { socketEnds[end, default: 0] += 1 }
+
     // MARK: Connections
 
     func add(_ connection: ConnectionHandler) {
@@ -124,6 +162,11 @@ final class LoopState: @unchecked Sendable {
             if index < connections.count { connections[index].tick(now) }
             index -= 1
         }
+        index = sockets.count - 1
+        while index >= 0 {
+            if index < sockets.count { sockets[index].tick(now) }
+            index -= 1
+        }
         if counts.isFull { closeIdle(atMost: 32) }
     }
 
@@ -143,5 +186,6 @@ final class LoopState: @unchecked Sendable {
 
     func closeAll() {
         for connection in connections { connection.close() }
+        for socket in sockets { socket.closeNow() }
     }
 }

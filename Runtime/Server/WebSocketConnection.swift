@@ -12,6 +12,8 @@ package protocol WebSocketListener: AnyObject {
     func confirmed()
     /// About every second.
     func tick()
+    /// There is room again, after ``WebSocketConnection/canTake`` was false.
+    func writable()
     /// Nothing comes any more, and nothing can be sent. Called once.
     func ended(_ end: WebSocketEnd)
 }
@@ -74,8 +76,10 @@ package final class WebSocketConnection: ChannelDuplexHandler, @unchecked Sendab
     private enum Rule {
         /// Quiet for so long: is it still there?
         static let quiet: Int64 = 20_000_000_000
-        /// What was written is confirmed this often.
-        static let mark: Int64 = 5_000_000_000
+        /// What was written is confirmed this often; less often where that would be work for very many.
+        static let mark: Int64 = 500_000_000
+        static let markOfMany: Int64 = 5_000_000_000
+        static let many = 2_000
         static let pong: Int64 = 10_000_000_000
         /// A message may pause this long in the middle.
         static let stall: Int64 = 30_000_000_000
@@ -111,9 +115,18 @@ package final class WebSocketConnection: ChannelDuplexHandler, @unchecked Sendab
     /// Takes a whole frame; it goes out with everything else of this turn of the loop.
     package func send(_ frame: ByteBuffer) {
         guard phase == .open else { return }
-        guard channel.isWritable else { return fallBehind() }
+        if !channel.isWritable, unsent > loop.configuration.maxUnsent &* 2 { return fallBehind() }
         hasUnmarked = true
         write(frame)
+    }
+
+    /// False once `maxUnsent` is waiting to be taken. Answers may still be sent, up to twice as much; everything else can wait.
+    package var canTake: Bool { channel.isWritable }
+
+    private var unsent: Int { (try? channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0 }
+
+    package func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if channel.isWritable, phase == .open { listener?.writable() }
     }
 
     private func write(_ frame: ByteBuffer) {
@@ -129,7 +142,7 @@ package final class WebSocketConnection: ChannelDuplexHandler, @unchecked Sendab
     }
 
     /// More is waiting for it than a client may leave waiting: the others do not wait for it.
-    private func fallBehind() {
+    package func fallBehind() {
         end(.slowConsumer, .slowConsumer)
     }
 
@@ -189,13 +202,12 @@ package final class WebSocketConnection: ChannelDuplexHandler, @unchecked Sendab
         case .text(let bytes): listener?.received(text: bytes)
         case .binary(let bytes): listener?.received(binary: bytes)
         case .ping(let bytes):
-            guard channel.isWritable else { return fallBehind() }
-            write(ByteBuffer(bytes: WebSocketFrames.pong(bytes)))
+            send(ByteBuffer(bytes: WebSocketFrames.pong(bytes)))
         case .pong(let bytes): ponged(bytes)
         case .close(let code, _):
             phase = .closing
             closingSince = loop.clock.steady()
-            write(ByteBuffer(bytes: WebSocketFrames.close(echoing: code)))
+            write(ByteBuffer(bytes: WebSocketFrames.close(answering: code)))
             tell(.closed)
             cutAfterFlush()
         }
@@ -252,15 +264,19 @@ package final class WebSocketConnection: ChannelDuplexHandler, @unchecked Sendab
         }
         if now &- lastTick >= Rule.tick {
             lastTick = now
+            reader.renew()
             listener?.tick()
             guard phase == .open else { return }
         }
         if pinged != 0 {
             if now &- pinged >= Rule.pong { return timeOut() }
-        } else if now &- lastReceived >= Rule.quiet || (hasUnmarked && now &- lastMark >= Rule.mark) {
+        } else if now &- lastReceived >= Rule.quiet
+            || (hasUnmarked && now &- lastMark >= (loop.socketCount > Rule.many ? Rule.markOfMany : Rule.mark))
+        {
             ping(now)
         }
-        if reader.isMidMessage, now &- lastReceived >= Rule.stall { timeOut() }
+        if !channel.isWritable, now &- lastReceived >= Rule.stall { return timeOut() }
+        if reader.isMidMessage || reader.isMidFrame, now &- lastReceived >= Rule.stall { timeOut() }
     }
 
     private func ping(_ now: Int64) {
@@ -270,7 +286,7 @@ package final class WebSocketConnection: ChannelDuplexHandler, @unchecked Sendab
         hasUnmarked = false
         pingNumber &+= 1
         listener?.marked()
-        write(ByteBuffer(bytes: withUnsafeBytes(of: pingNumber) { WebSocketFrames.ping($0) }))
+        write(ByteBuffer(bytes: withUnsafeBytes(of: pingNumber) { WebSocketFrames.frame(.ping, $0) }))
     }
 
     private func timeOut() {

@@ -4,7 +4,8 @@ import Glibc
 private let targets: [String: @Sendable (UnsafePointer<UInt8>, Int) -> Int32] = [
     "content": fuzzContent, "fields": fuzzStorageHeaders, "multipart": fuzzMultipart, "email": fuzzEmail,
     "filename": fuzzFileName, "frames": fuzzFrames, "html": fuzzHTMLText, "http": fuzzHTTP, "json": fuzzJSON,
-    "jwt": fuzzJWT, "malicious": fuzzMalicious, "sensitive": fuzzSensitive, "text": fuzzText, "url": fuzzURL,
+    "jwt": fuzzJWT, "malicious": fuzzMalicious, "phoenix": fuzzPhoenix, "sensitive": fuzzSensitive, "text": fuzzText,
+    "url": fuzzURL, "websocket": fuzzWebSocket,
 ]
 
 private let target: @Sendable (UnsafePointer<UInt8>, Int) -> Int32 = {

@@ -21,7 +21,8 @@ SECRET = b"super-secret-jwt-token-with-at-least-32-characters-long"
 
 
 def binary(name):
-    path = ROOT / ".build" / "debug" / name
+    """`INTEROP_BINARIES` names another folder than the debug build's."""
+    path = pathlib.Path(os.environ.get("INTEROP_BINARIES") or ROOT / ".build" / "debug") / name
     assert path.exists(), f"{path} is not built; run Tests/run"
     return str(path)
 

@@ -42,7 +42,9 @@ package enum CorpusFiles {
         if let text = (row["raw_b64"] ?? row["wire_b64"] ?? row["input_b64"]) as? String {
             return Data(base64Encoded: text).map { [UInt8]($0) }
         }
-        guard let text = (row["raw_gz_b64"] ?? row["input_gz_b64"]) as? String, let packed = Data(base64Encoded: text) else {
+        guard let text = (row["raw_gz_b64"] ?? row["wire_gz_b64"] ?? row["input_gz_b64"]) as? String,
+            let packed = Data(base64Encoded: text)
+        else {
             return nil
         }
         return try unzipped(packed)

@@ -25,7 +25,9 @@ extension RealtimeSubscribe {
             }
             func flag(_ name: String) -> Bool {
                 guard let value = body[name], !value.isNull else { return true }
-                if value.bool == nil { problems.append(.init(field: name, message: "true or false", rule: "type", code: "wrong_type")) }
+                if value.bool == nil {
+                    problems.append(.init(field: name, message: "true or false", rule: "type", code: "wrong_type"))
+                }
                 return value.bool ?? true
             }
             presence = flag("includePresence")
@@ -45,7 +47,8 @@ extension RealtimeSubscribe {
             if let customer, RealtimeSubscribe.isID(customer) { return (["customer:\(customer):messages"], []) }
             guard let user else {
                 throw HTTPError(
-                    403, .forbidden, "Only a signed-in user has messages; the token or key sent names none. Name a conversationId")
+                    403, .forbidden, "Only a signed-in user has messages; the token or key sent names none. Name a conversationId"
+                )
             }
             guard RealtimeSubscribe.isID(user) else { throw Wish.refused(nil) }
             return (["user:\(user):messages"], [])

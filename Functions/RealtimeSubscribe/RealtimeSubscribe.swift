@@ -40,7 +40,8 @@ struct RealtimeSubscribe: EdgeFunction {
         let grant = try await realtime.subscribe(RealtimeWish(channels: channels.listened + channels.opened))
         // To be let into a part of it is to be refused the rest.
         guard !grant.permissions(on: channels.listened[0]).isEmpty else { throw Wish.refused(wish.conversation) }
-        let answer = Answer(wish, grant, listened: channels.listened, user: customer == nil ? user.subject : nil, customer: customer)
+        let answer = Answer(
+            wish, grant, listened: channels.listened, user: customer == nil ? user.subject : nil, customer: customer)
         return try .json(answer)
     }
 

@@ -61,7 +61,8 @@ enum HostChecks {
                 path.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && !"?#%".utf8.contains($0) })
             else { throw ConfigurationProblem("path '\(path)'", "is none: it starts with '/' and holds no '?', '#' or '%'") }
             if let taken = Routes.reserved.first(where: { path.hasPrefix($0) }) {
-                throw ConfigurationProblem("path '\(path)'", "can lead to no function: everything below \(taken) is the host's own")
+                throw ConfigurationProblem(
+                    "path '\(path)'", "can lead to no function: everything below \(taken) is the host's own")
             }
             guard functions.contains(where: { $0.name == name }) else {
                 throw ConfigurationProblem("path '\(path)'", "leads to '\(name)', and there is no such function")

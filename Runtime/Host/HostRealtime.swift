@@ -50,35 +50,38 @@ package final class HostRealtime: Sendable {
         } else {
             projectOrigin = nil
         }
+        var transport: (origin: String, way: RealtimeTransport)?
+        if case .supabase(let url, _) = settings.members {
+            let origin = try RealtimeTransport.origin(url, setting: "realtime-members-url")
+            transport = (origin, try RealtimeTransport(origin: origin, client: client))
+        }
         state = Mutex(
             State(
                 issuer: configuration.auth.issuer, audience: configuration.auth.audience, engine: configuration.realtime.engine))
-        do throws(MembershipProblem) {
-            membership = try Membership(
-                try HostRealtime.hook(settings.members, secrets: secrets, client: client), clock: configuration.clock)
-        } catch {
-            throw ConfigurationProblem("realtime-members", error.detail)
+        membership = try HostRealtime.named { () throws(MembershipProblem) in
+            try Membership(try HostRealtime.hook(configuration.realtime.members, secrets, transport), clock: configuration.clock)
         }
     }
 
     private static func hook(
-        _ members: RealtimeSettings.Members, secrets: SecretStore, client: EgressClient
+        _ members: RealtimeSettings.Members, _ secrets: SecretStore, _ transport: (origin: String, way: RealtimeTransport)?
     ) throws(MembershipProblem) -> any MembershipHook {
         switch members {
         case .claims: return ClaimsMembership()
         case .table(let file):
             return try TableMembership(name: file) { SmallFile.read(file, limit: TableMembership.largest) }
         case .sqlite(let file, let query): return try SQLMembership(path: file, query: query)
-        case .supabase(let url, let query):
-            do throws(ConfigurationProblem) {
-                let origin = try RealtimeTransport.origin(url, setting: "realtime-members-url")
-                return try RESTMembership(
-                    origin: origin, query: query, key: { HostRealtime.publicKey(secrets.current) },
-                    transport: try RealtimeTransport(origin: origin, client: client))
-            } catch let problem as ConfigurationProblem {
-                throw MembershipProblem(.unusable, problem.message)
-            }
+        case .supabase(_, let query):
+            guard let transport else { throw MembershipProblem(.unusable, "there is no way to the project") }
+            return try RESTMembership(
+                origin: transport.origin, query: query, key: { HostRealtime.publicKey(secrets.current) }, transport: transport.way
+            )
         }
+    }
+
+    /// A problem of membership as one of the setting behind it.
+    private static func named<Value>(_ body: () throws(MembershipProblem) -> Value) throws(ConfigurationProblem) -> Value {
+        do throws(MembershipProblem) { return try body() } catch { throw ConfigurationProblem("realtime-members", error.detail) }
     }
 
     // MARK: What it needs
@@ -102,15 +105,14 @@ package final class HostRealtime: Sendable {
     static func publicKey(_ secrets: SecretSet) -> String? {
         if let key = secrets.value("SUPABASE_ANON_KEY", forFunction: nil) { return key.reveal() }
         let keys = AuthSetup.keys(
-            secrets.value("SUPABASE_PUBLISHABLE_KEYS", forFunction: nil), secrets.value("SUPABASE_PUBLISHABLE_KEY", forFunction: nil))
+            secrets.value("SUPABASE_PUBLISHABLE_KEYS", forFunction: nil),
+            secrets.value("SUPABASE_PUBLISHABLE_KEY", forFunction: nil))
         let name = keys["default"] == nil ? keys.keys.sorted().first : "default"
         return name.flatMap { keys[$0] }.map { $0.withUnsafeBytes { String(decoding: $0, as: UTF8.self) } }
     }
 
     func reload() throws(ConfigurationProblem) {
-        do throws(MembershipProblem) { try membership.reload() } catch {
-            throw ConfigurationProblem("realtime-members", error.detail)
-        }
+        try HostRealtime.named { () throws(MembershipProblem) in try membership.reload() }
     }
 
     func close() { membership.close() }
@@ -126,7 +128,9 @@ package final class HostRealtime: Sendable {
         }
     }
 
-    private func subscribe(_ wish: RealtimeWish, _ invocation: InvocationReference, _ origin: String) async throws -> RealtimeGrant {
+    private func subscribe(_ wish: RealtimeWish, _ invocation: InvocationReference, _ origin: String) async throws
+        -> RealtimeGrant
+    {
         guard case .user(let user) = invocation.identity else {
             throw HTTPError(401, "UNAUTHORIZED_NO_AUTH_HEADER", "Missing authorization header")
         }
@@ -171,7 +175,9 @@ package final class HostRealtime: Sendable {
         let seconds = now / 1000
         // Never later than the token it was asked with: what that one may no longer do, this one may not either.
         let end = min(seconds + lifetime, HostRealtime.end(of: member.claims) ?? .max)
-        guard end > seconds else { throw HTTPError(401, "UNAUTHORIZED_LEGACY_JWT", "Invalid JWT", cause: "the token has just ended") }
+        guard end > seconds else {
+            throw HTTPError(401, "UNAUTHORIZED_LEGACY_JWT", "Invalid JWT", cause: "the token has just ended")
+        }
         // A token that is handed to a client opens channels. The rights of a project's key are not in it.
         let isPerson = member.subject != nil && member.role != "service_role"
         var content = TokenMinter.Content(
@@ -228,7 +234,7 @@ package final class HostRealtime: Sendable {
             throw HTTPError(
                 501, "NOT_IMPLEMENTED", "Subscriptions of this host are held by a Supabase project: the client ends them itself")
         }
-        return await engine.disconnect(user: subject, channels: names, reason: "unsubscribed")
+        return try await engine.disconnect(user: subject, channels: names, reason: "unsubscribed")
     }
 
     private func publish(_ message: RealtimeMessage, _ identity: Identity) async throws -> RealtimeReceipt {
@@ -266,7 +272,8 @@ package final class HostRealtime: Sendable {
             if let engine = state.withLock({ $0.engine }) { return engine }
             throw HTTPError(
                 503, "REALTIME_UNAVAILABLE", "Realtime does not run on this host",
-                cause: projectOrigin == nil ? "no engine is attached" : "realtime is a Supabase project's; it is published to there")
+                cause: projectOrigin == nil
+                    ? "no engine is attached" : "realtime is a Supabase project's; it is published to there")
         }
     }
 

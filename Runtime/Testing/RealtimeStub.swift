@@ -10,7 +10,7 @@ import Synchronization
 /// try await TestHost.run([Registration(Announce.self)], realtime: realtime) { host in … }
 /// #expect(realtime.published.first?.topic == "conversation:5")
 /// ```
-public final class RealtimeStub: RealtimeEngine {
+public final class RealtimeStub: Sendable {
     public struct Message: Sendable, Hashable {
         public let topic: String
         public let event: String
@@ -45,25 +45,32 @@ public final class RealtimeStub: RealtimeEngine {
     public var published: [Message] { state.withLock { $0.published } }
     public var endings: [Ending] { state.withLock { $0.endings } }
 
-    package func publish(topic: String, isPrivate: Bool, event: String, payload: [UInt8], id: String?, sender: String?) throws
-        -> RealtimeReceipt
-    {
-        let payload = try JSON.parse(payload)
-        return state.withLock { state in
-            // A message of a known id is the same message.
-            if let id, let place = state.published.firstIndex(where: { $0.id == id && $0.topic == topic }) {
-                return RealtimeReceipt(id: id, offset: UInt64(place + 1), receivers: 0)
-            }
-            let id = id ?? "stub-\(state.published.count + 1)"
-            state.published.append(
-                Message(topic: topic, event: event, payload: payload, isPrivate: isPrivate, id: id, sender: sender))
-            return RealtimeReceipt(id: id, offset: UInt64(state.published.count), receivers: receivers)
-        }
-    }
+    /// What a host takes.
+    package var engine: any RealtimeEngine { Engine(stub: self) }
 
-    package func disconnect(user: String, channels: [String], reason: String) -> [String] {
-        state.withLock { $0.endings.append(Ending(user: user, channels: channels)) }
-        let own = subscribed[user] ?? []
-        return channels.isEmpty ? own : own.filter { channels.contains($0) }
+    private struct Engine: RealtimeEngine {
+        let stub: RealtimeStub
+
+        func publish(topic: String, isPrivate: Bool, event: String, payload: [UInt8], id: String?, sender: String?) throws
+            -> RealtimeReceipt
+        {
+            let payload = try JSON.parse(payload)
+            return stub.state.withLock { state in
+                // A message of a known id is the same message.
+                if let id, let place = state.published.firstIndex(where: { $0.id == id && $0.topic == topic }) {
+                    return RealtimeReceipt(id: id, offset: UInt64(place + 1), receivers: 0)
+                }
+                let id = id ?? "stub-\(state.published.count + 1)"
+                state.published.append(
+                    Message(topic: topic, event: event, payload: payload, isPrivate: isPrivate, id: id, sender: sender))
+                return RealtimeReceipt(id: id, offset: UInt64(state.published.count), receivers: stub.receivers)
+            }
+        }
+
+        func disconnect(user: String, channels: [String], reason: String) -> [String] {
+            stub.state.withLock { $0.endings.append(Ending(user: user, channels: channels)) }
+            let own = stub.subscribed[user] ?? []
+            return channels.isEmpty ? own : own.filter { channels.contains($0) }
+        }
     }
 }

@@ -47,7 +47,7 @@ public struct TestHost: Sendable {
         var configuration = HostConfiguration()
         configuration.settings = settings
         configuration.stubEgress = upstream
-        configuration.realtime.engine = realtime
+        configuration.realtime.engine = realtime?.engine
         return try await run(functions, secrets: secrets, configuration: configuration, body)
     }
 

@@ -85,7 +85,8 @@ package final class RemoteCapabilities: Capabilities {
         var written = ByteBuffer()
         Call.realtime(ask, stream: invocation.stream).write(to: &written)
         guard written.readableBytes <= Frame.maximumPayload else {
-            throw HTTPError(413, .payloadTooLarge, "This message is too large for one call; a frame holds \(Frame.maximumPayload) bytes")
+            throw HTTPError(
+                413, .payloadTooLarge, "This message is too large for one call; a frame holds \(Frame.maximumPayload) bytes")
         }
         switch await link.call(written: written) {
         case .realtime(let told): return told

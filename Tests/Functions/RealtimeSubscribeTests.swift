@@ -47,7 +47,7 @@ import Testing
     }
 
     @Test func `a member of a conversation gets what clients expect`() async throws {
-        try await Self.with { host in
+        try await Self.with { host async throws in
             let answer = try await host.post(
                 Self.path,
                 json: [
@@ -74,7 +74,7 @@ import Testing
     }
 
     @Test func `the token says who it is for and what it opens, and nothing else`() async throws {
-        try await Self.with { host in
+        try await Self.with { host async throws in
             let answer = try await host.post(
                 Self.path, json: ["conversationId": "6", "includeTyping": false] as JSON,
                 as: Self.member(["email": "a@b.example", "user_metadata": ["x": 1]]))
@@ -93,7 +93,8 @@ import Testing
             #expect(again.status == 200 && again.json?["data"]?["permissions"]?["typing:6"] == nil)
             #expect(try Self.claims(again.json?["data"]?["token"]?.string)["exp"] == claims["exp"])
             #expect(
-                try await host.post(Self.path, json: ["conversationId": .string(Self.conversation)] as JSON, as: token).status == 403)
+                try await host.post(Self.path, json: ["conversationId": .string(Self.conversation)] as JSON, as: token).status
+                    == 403)
             // The key that is made when none is set stands for nobody.
             let key = try Self.claims(answer.json?["data"]?["supabaseKey"]?.string)
             #expect(key["role"] == "anon" && key["sub"] == nil)
@@ -101,21 +102,22 @@ import Testing
     }
 
     @Test func `the token ends no later than the one it was asked with`() async throws {
-        try await Self.with { host in
+        try await Self.with { host async throws in
             let end = Int(Date().timeIntervalSince1970) + 90
             let answer = try await host.post(
                 Self.path, json: ["conversationId": "6"] as JSON, as: Self.member(["exp": JSON(end)]))
             #expect(try Self.claims(answer.json?["data"]?["token"]?.string)["exp"]?.int == end)
         }
-        try await Self.with({ $0.realtime.tokenLifetime = .seconds(30) }) { host in
+        try await Self.with({ $0.realtime.tokenLifetime = .seconds(30) }) { host async throws in
             let answer = try await host.post(Self.path, json: ["conversationId": "6"] as JSON, as: Self.member())
             let claims = try Self.claims(answer.json?["data"]?["token"]?.string)
-            #expect(try #require(claims["exp"]?.int) - #require(claims["iat"]?.int) == 30)
+            let lifetime = try #require(claims["exp"]?.int) - #require(claims["iat"]?.int)
+            #expect(lifetime == 30)
         }
     }
 
     @Test func `what is not wanted is not given`() async throws {
-        try await Self.with { host in
+        try await Self.with { host async throws in
             let body: JSON = [
                 "conversationId": "6", "includePresence": false, "includeTyping": false, "includeReadReceipts": false,
             ]
@@ -127,7 +129,7 @@ import Testing
     }
 
     @Test func `who may only read is told so`() async throws {
-        try await Self.with { host in
+        try await Self.with { host async throws in
             let reader = Self.member(["app_metadata": ["conversations": ["6": "read"]]])
             let data = try await host.post(Self.path, json: ["conversationId": "6"] as JSON, as: reader).json?["data"]
             #expect(data?["permissions"]?["conversation:6"] == ["broadcast:read", "presence:read"])
@@ -135,7 +137,7 @@ import Testing
     }
 
     @Test func `without a conversation one gets one's own messages`() async throws {
-        try await Self.with { host in
+        try await Self.with { host async throws in
             let own = try await host.request("POST", Self.path, as: .user("u1"))
             #expect(own.json?["data"]?["channels"] == ["user:u1:messages"])
             #expect(own.json?["data"]?["filters"] == ["userId": "u1", "customerId": nil, "conversationId": nil])
@@ -151,7 +153,7 @@ import Testing
     }
 
     @Test func `every refusal has its status and says what is wrong`() async throws {
-        try await Self.with { host in
+        try await Self.with { host async throws in
             func status(_ body: JSON, _ caller: TestHost.Caller? = Self.member()) async throws -> TestResponse {
                 try await host.post(Self.path, json: body, as: caller)
             }
@@ -186,7 +188,7 @@ import Testing
     }
 
     @Test func `a project's own key opens what is named, and its rights do not leave the host`() async throws {
-        try await Self.with { host in
+        try await Self.with { host async throws in
             let service = TestHost.Caller.claims(["role": "service_role"])
             let answer = try await host.post(Self.path, json: ["conversationId": "99"] as JSON, as: service)
             #expect(answer.status == 200)
@@ -198,7 +200,7 @@ import Testing
 
     @Test func `the path that clients of before know leads here too`() async throws {
         let realtime = RealtimeStub(subscribed: ["u1": ["conversation:6"]])
-        try await Self.with({ $0.realtime.engine = realtime }) { host in
+        try await Self.with({ $0.realtime.engine = realtime.engine }) { host async throws in
             let path = "/api/messages/realtime/subscribe"
             let answer = try await host.post(path, json: ["conversationId": "6"] as JSON, as: Self.member())
             #expect(answer.status == 200 && answer.json?["data"]?["channels"]?[0] == "conversation:6")
@@ -215,7 +217,7 @@ import Testing
 
     @Test func `ending ends one's own subscriptions`() async throws {
         let realtime = RealtimeStub(subscribed: ["u1": ["conversation:6", "presence:6"], "u2": ["conversation:6"]])
-        try await Self.with({ $0.realtime.engine = realtime }) { host in
+        try await Self.with({ $0.realtime.engine = realtime.engine }) { host async throws in
             let one = try await Self.delete(host, ["channels": ["conversation:6", "conversation:9"]])
             #expect(
                 one.json == [
@@ -236,7 +238,7 @@ import Testing
 
     @Test func `an ending that cannot be done is refused`() async throws {
         let realtime = RealtimeStub()
-        try await Self.with({ $0.realtime.engine = realtime }) { host in
+        try await Self.with({ $0.realtime.engine = realtime.engine }) { host async throws in
             let many = JSON.array((0...RealtimeAccess.batch).map { .string("conversation:\($0)") })
             for channels in ["conversation:6", [], [5], ["conversation:6", nil], many] as [JSON] {
                 let answer = try await Self.delete(host, ["channels": channels])
@@ -249,17 +251,22 @@ import Testing
         }
         #expect(realtime.endings.isEmpty)
         // Nothing runs that could end anything, and nothing is said to have ended.
-        try await Self.with { host in
+        try await Self.with { host async throws in
             let answer = try await Self.delete(host, nil)
             #expect(answer.status == 503 && answer.json?["code"] == "REALTIME_UNAVAILABLE")
         }
     }
 
     @Test func `a caller may ask sixty times a minute`() async throws {
-        try await Self.with { host in
-            var seen: [Int] = []
-            for _ in 0..<61 { seen.append(try await host.request("POST", Self.path, as: .user("u1")).status) }
-            #expect(seen.dropLast().allSatisfy { $0 == 200 } && seen.last == 429)
+        try await Self.with { host async throws in
+            // One comes back a second, so a slow machine gets some more.
+            var taken = 0
+            var refused: TestResponse?
+            while refused == nil, taken < 600 {
+                let answer = try await host.request("POST", Self.path, as: .user("u1"))
+                if answer.status == 200 { taken += 1 } else { refused = answer }
+            }
+            #expect(taken >= 60 && refused?.status == 429 && refused?.headers[.retryAfter] != nil)
             #expect(try await host.request("POST", Self.path, as: .user("u2")).status == 200)
         }
     }
@@ -267,19 +274,21 @@ import Testing
     @Test func `a Supabase project is used with its key and the caller's own token`() async throws {
         try await Self.with(
             { $0.realtime.place = .supabase(url: "https://project.example/") }, secrets: ["SUPABASE_ANON_KEY": "the-anon-key"]
-        ) { host in
+        ) { host async throws in
             let token = try await host.request("POST", Self.path, as: Self.member()).json?["data"]?["token"]?.string
-            let data = try await host.post(Self.path, json: ["conversationId": "6"] as JSON, as: .token(try #require(token))).json?["data"]
+            let data = try await host.post(Self.path, json: ["conversationId": "6"] as JSON, as: .token(try #require(token)))
+                .json?["data"]
             #expect(data?["token"]?.string == token && data?["supabaseKey"] == "the-anon-key")
             #expect(data?["supabaseUrl"] == "https://project.example")
             #expect(data?["url"] == "wss://project.example/realtime/v1/websocket")
             #expect(try await host.post(Self.path, json: ["conversationId": "7"] as JSON, as: Self.member()).status == 403)
             #expect(
-                try await host.post(Self.path, json: ["conversationId": "6"] as JSON, as: .claims(["role": "service_role"])).status
+                try await host.post(Self.path, json: ["conversationId": "6"] as JSON, as: .claims(["role": "service_role"]))
+                    .status
                     == 403)
             #expect(try await Self.delete(host, nil).status == 501)
         }
-        try await Self.with({ $0.realtime.place = .supabase(url: "https://project.example") }) { host in
+        try await Self.with({ $0.realtime.place = .supabase(url: "https://project.example") }) { host async throws in
             let answer = try await host.request("POST", Self.path, as: Self.member())
             #expect(answer.status == 503 && answer.json?["code"] == "BOOT_ERROR")
             #expect(answer.json?["message"]?.string?.contains("SUPABASE_ANON_KEY") == true)
@@ -290,7 +299,7 @@ import Testing
         let publishable = "sb_publishable_" + String(repeating: "k3Y", count: 8)
         try await Self.with(
             { $0.storage.publicURL = "https://api.example" }, secrets: ["SUPABASE_PUBLISHABLE_KEY": publishable]
-        ) { host in
+        ) { host async throws in
             let data = try await host.request("POST", Self.path, as: .user("u1")).json?["data"]
             #expect(data?["supabaseUrl"] == "https://api.example" && data?["url"] == "wss://api.example/realtime/v1/websocket")
             #expect(data?["supabaseKey"]?.string == publishable)
@@ -300,7 +309,7 @@ import Testing
     @Test func `without a secret to sign with the function does not boot, and says what to do`() async throws {
         let demo = "super-secret-jwt-token-with-at-least-32-characters-long"
         // Tokens are verified with it, and none are made: it is on its way out.
-        try await Self.with(secrets: ["JWT_SECRET_PREVIOUS": demo]) { host in
+        try await Self.with(secrets: ["JWT_SECRET_PREVIOUS": demo]) { host async throws in
             let answer = try await host.request("POST", Self.path, as: .user("u1"))
             #expect(answer.status == 503 && answer.json?["code"] == "BOOT_ERROR")
             #expect(answer.json?["message"]?.string?.contains("JWT_SECRET") == true)

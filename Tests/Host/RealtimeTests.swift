@@ -22,7 +22,8 @@ import Testing
                 let grant = try await context.realtime.subscribe(RealtimeWish(channels: channels, lifetime: lifetime))
                 return [
                     "channels": JSON(members: grant.channels.map { ($0.name, .array($0.permissions.names.map { .string($0) })) }),
-                    "refused": .array(grant.refused.map { .string($0) }), "lives": JSON((grant.expiresAt - grant.issuedAt) / 1000),
+                    "refused": .array(grant.refused.map { .string($0) }),
+                    "lives": JSON((grant.expiresAt - grant.issuedAt) / 1000),
                 ]
             }
             let receipt = try await context.realtime.publish(
@@ -51,7 +52,9 @@ import Testing
             [Registration(Speaker.self), Registration(Silent.self)], secrets: secrets, configuration: configuration, body)
     }
 
-    private static func say(_ host: TestHost, _ body: JSON, as caller: TestHost.Caller? = .user("u1")) async throws -> TestResponse {
+    private static func say(_ host: TestHost, _ body: JSON, as caller: TestHost.Caller? = .user("u1")) async throws
+        -> TestResponse
+    {
         try await host.post("/functions/v1/speaker", json: body, as: caller)
     }
 
@@ -61,11 +64,13 @@ import Testing
 
     @Test func `a function publishes, with the caller's id as the sender`() async throws {
         let realtime = RealtimeStub(receivers: 3)
-        try await Self.with({ $0.realtime.engine = realtime }) { host in
+        try await Self.with({ $0.realtime.engine = realtime.engine }) { host async throws in
             let answer = try await Self.say(host, Self.message)
             #expect(answer.json == ["id": "m1", "offset": 1, "receivers": 3])
             #expect(try await Self.say(host, Self.message).json == ["id": "m1", "offset": 1, "receivers": 0])
-            #expect(try await Self.say(host, ["topic": "room", "event": "e", "payload": [:], "private": false], as: nil).status == 200)
+            #expect(
+                try await Self.say(host, ["topic": "room", "event": "e", "payload": [:], "private": false], as: nil).status == 200
+            )
         }
         #expect(realtime.published.count == 2)
         let first = try #require(realtime.published.first)
@@ -76,10 +81,12 @@ import Testing
 
     @Test func `a message that cannot be is refused before it is sent`() async throws {
         let realtime = RealtimeStub()
-        try await Self.with({ $0.realtime.engine = realtime }) { host in
+        try await Self.with({ $0.realtime.engine = realtime.engine }) { host async throws in
             let changes: [(String, JSON)] = [
-                ("topic", ""), ("topic", "realtime:room"), ("topic", "a\u{0}b"), ("topic", .string(String(repeating: "a", count: 201))),
-                ("event", ""), ("event", "a\nb"), ("payload", []), ("payload", "text"), ("payload", nil), ("id", ""), ("id", "a b"),
+                ("topic", ""), ("topic", "realtime:room"), ("topic", "a\u{0}b"),
+                ("topic", .string(String(repeating: "a", count: 201))),
+                ("event", ""), ("event", "a\nb"), ("payload", []), ("payload", "text"), ("payload", nil), ("id", ""),
+                ("id", "a b"),
                 ("id", "é"), ("id", .string(String(repeating: "a", count: 65))),
             ]
             for (name, value) in changes {
@@ -97,24 +104,25 @@ import Testing
     }
 
     @Test func `nothing is published where nothing runs, and by no function that does not say so`() async throws {
-        try await Self.with { host in
+        try await Self.with { host async throws in
             let answer = try await Self.say(host, Self.message)
             #expect(answer.status == 503 && answer.json?["code"] == "REALTIME_UNAVAILABLE")
         }
         let realtime = RealtimeStub()
-        try await Self.with({ $0.realtime.engine = realtime }) { host in
+        try await Self.with({ $0.realtime.engine = realtime.engine }) { host async throws in
             #expect(try await host.request("POST", "/functions/v1/silent", as: .user("u1")).status == 500)
         }
         #expect(realtime.published.isEmpty)
     }
 
     @Test func `a wish is judged channel by channel`() async throws {
-        try await Self.with { host in
+        try await Self.with { host async throws in
             let member = TestHost.Caller.claims([
                 "sub": "u1", "role": "authenticated", "app_metadata": ["conversations": ["5": "read"]],
             ])
             let answer = try await Self.say(
-                host, ["subscribe": ["conversation:5", "conversation:6", "conversation:5", "user:u1:messages", "user:u2:messages"]],
+                host,
+                ["subscribe": ["conversation:5", "conversation:6", "conversation:5", "user:u1:messages", "user:u2:messages"]],
                 as: member)
             #expect(
                 answer.json?["channels"] == [
@@ -147,7 +155,7 @@ import Testing
         defer { try? FileManager.default.removeItem(at: folder) }
         let file = folder.appendingPathComponent("members.json")
         try Data(#"{"5": {"u1": "read"}}"#.utf8).write(to: file)
-        try await Self.with({ $0.realtime.members = .table(file: file.path) }) { host in
+        try await Self.with({ $0.realtime.members = .table(file: file.path) }) { host async throws in
             func status(_ user: String) async throws -> Int {
                 try await Self.say(host, ["subscribe": ["conversation:5"]], as: .user(user)).status
             }
@@ -168,7 +176,8 @@ import Testing
         let upstream = try LoopbackUpstream { connection in
             while let head = connection.readHead() {
                 tokens.withLock { $0.append(head.value("authorization") ?? "") }
-                let isKnown = head.target == "/rest/v1/members?conversation_id=eq.5&user_id=eq.u1" && head.value("apikey") == "the-key"
+                let isKnown =
+                    head.target == "/rest/v1/members?conversation_id=eq.5&user_id=eq.u1" && head.value("apikey") == "the-key"
                 if head.target.contains("eq.9") {
                     connection.answer(500, "{}")
                 } else {
@@ -179,7 +188,7 @@ import Testing
         defer { upstream.stop() }
         let members = RealtimeSettings.Members.supabase(
             url: upstream.origin, query: "members?conversation_id=eq.{conversation}&user_id=eq.{user}")
-        try await Self.with({ $0.realtime.members = members }, secrets: ["SUPABASE_ANON_KEY": "the-key"]) { host in
+        try await Self.with({ $0.realtime.members = members }, secrets: ["SUPABASE_ANON_KEY": "the-key"]) { host async throws in
             let answer = try await Self.say(host, ["subscribe": ["conversation:5", "presence:5", "conversation:6"]])
             #expect(answer.json?["channels"]?["presence:5"] == ["broadcast:read", "presence:read"])
             #expect(answer.json?["refused"] == ["conversation:6"])
@@ -194,7 +203,7 @@ import Testing
 
     @Test func `a project that is away lets nobody in`() async throws {
         let members = RealtimeSettings.Members.supabase(url: "http://127.0.0.1:9", query: "members?id=eq.{conversation}")
-        try await Self.with({ $0.realtime.members = members }, secrets: ["SUPABASE_ANON_KEY": "the-key"]) { host in
+        try await Self.with({ $0.realtime.members = members }, secrets: ["SUPABASE_ANON_KEY": "the-key"]) { host async throws in
             #expect(try await Self.say(host, ["subscribe": ["conversation:5"]]).status == 503)
             // What needs no question goes on.
             #expect(try await Self.say(host, ["subscribe": ["user:u1:messages"]]).status == 200)
@@ -225,10 +234,11 @@ import Testing
             ("realtime-endpoint: ", { $0.realtime.place = .supabase(url: "https://x.example/path") }),
             ("realtime-members: /does/not/exist cannot be read", { $0.realtime.members = .table(file: "/does/not/exist") }),
             ("realtime-members: /does/not/exist", { $0.realtime.members = .sqlite(file: "/does/not/exist", query: "SELECT 1") }),
-            ("realtime-members: ", { $0.realtime.members = .supabase(url: "x", query: "m?id=eq.{conversation}") }),
+            ("realtime-members-url: ", { $0.realtime.members = .supabase(url: "x", query: "m?id=eq.{conversation}") }),
             ("realtime-members: ", { $0.realtime.members = .supabase(url: "https://x.example", query: "m") }),
             ("path '/x': leads to 'nobody'", { $0.mounts = ["/x": "nobody"] }),
-            ("path 'x': is none", { $0.mounts = ["x": "speaker"] }), ("path '/a?b': is none", { $0.mounts = ["/a?b": "speaker"] }),
+            ("path 'x': is none", { $0.mounts = ["x": "speaker"] }),
+            ("path '/a?b': is none", { $0.mounts = ["/a?b": "speaker"] }),
             ("path '/functions/v1/x': can lead", { $0.mounts = ["/functions/v1/x": "speaker"] }),
             ("path '/realtime/v1/x': can lead", { $0.mounts = ["/realtime/v1/x": "speaker"] }),
             ("speaker lacks [JWT_SECRET]", { $0.auth.jwksURL = "https://issuer.example/keys" }),

@@ -87,7 +87,9 @@ import Testing
         let database = try DatabaseQueue(path: path)
         try database.write { database in
             try database.execute(sql: "CREATE TABLE members (user_id TEXT, conversation_id TEXT, role TEXT)")
-            for row in rows { try database.execute(sql: "INSERT INTO members VALUES (?, ?, ?)", arguments: [row.0, row.1, row.2]) }
+            for row in rows {
+                try database.execute(sql: "INSERT INTO members VALUES (?, ?, ?)", arguments: [row.0, row.1, row.2])
+            }
         }
         try database.close()
     }
@@ -96,7 +98,7 @@ import Testing
         _ query: String = query, rows: [(String, String, String)] = [("u1", "5", "owner"), ("u2", "5", "guest")],
         deadline: Duration = .seconds(30), _ body: (SQLMembership, String) async throws -> Void
     ) async throws {
-        try await withFolder { folder in
+        try await withFolder { folder async throws in
             let path = folder + "/members.sqlite"
             try make(path, rows)
             let membership = try SQLMembership(path: path, query: query, deadline: deadline)
@@ -106,7 +108,7 @@ import Testing
     }
 
     @Test func `the rows of the query say who may read and who may write`() async throws {
-        try await Self.with { membership, _ in
+        try await Self.with { membership, _ async throws in
             #expect(try await membership.permissions(of: .user("u1"), in: "conversation:5") == .all)
             #expect(try await membership.permissions(of: .user("u2"), in: "conversation:5") == .read)
             #expect(try await membership.permissions(of: .user("u3"), in: "conversation:5") == [])
@@ -119,20 +121,21 @@ import Testing
 
     @Test func `null is no, a text is an error, several rows add up`() async throws {
         let shaped = "SELECT NULL AS can_read, 0 AS CAN_WRITE WHERE :user <> :conversation"
-        try await Self.with(shaped) { membership, _ in
+        try await Self.with(shaped) { membership, _ async throws in
             #expect(try await membership.permissions(of: .user("u1"), in: "conversation:5") == [])
         }
-        try await Self.with("SELECT 'true' AS can_read, 1 AS can_write WHERE :user <> :conversation") { membership, _ in
+        try await Self.with("SELECT 'true' AS can_read, 1 AS can_write WHERE :user <> :conversation") {
+            membership, _ async throws in
             let found = await problem { try await membership.permissions(of: .user("u1"), in: "conversation:5") }
             #expect(found?.reason == .unexpectedAnswer)
         }
-        try await Self.with(rows: [("u1", "5", "guest"), ("u1", "5", "owner")]) { membership, _ in
+        try await Self.with(rows: [("u1", "5", "guest"), ("u1", "5", "owner")]) { membership, _ async throws in
             #expect(try await membership.permissions(of: .user("u1"), in: "conversation:5") == .all)
         }
     }
 
     @Test func `a query or a file that cannot be meant is refused in words`() async throws {
-        try await withFolder { folder in
+        try await withFolder { folder async throws in
             let path = folder + "/members.sqlite"
             try Self.make(path, [])
             let cases: [(String, String)] = [
@@ -143,16 +146,22 @@ import Testing
                 ("SELECT 1 AS can_read, 1 AS can_write WHERE :user = ? AND :conversation = ''", "other parameters"),
                 ("SELECT can_read, can_write FROM nowhere WHERE :user = :conversation", "no such table"),
                 ("SELEC", "syntax error"), ("", "cannot be used"),
-                ("DELETE FROM members WHERE user_id = :user AND :conversation RETURNING 1 AS can_read, 1 AS can_write", "changes data"),
+                (
+                    "DELETE FROM members WHERE user_id = :user AND :conversation RETURNING 1 AS can_read, 1 AS can_write",
+                    "changes data"
+                ),
                 (Self.query + "; DELETE FROM members", "cannot be used"),
             ]
             for (query, words) in cases {
                 let found = await problem { try SQLMembership(path: path, query: query) }
-                #expect(found?.reason == .unusable && found?.detail.contains(words) == true, "\(query): \(found?.detail ?? "accepted")")
+                #expect(
+                    found?.reason == .unusable && found?.detail.contains(words) == true,
+                    "\(query): \(found?.detail ?? "accepted")")
             }
             let missing = await problem { try SQLMembership(path: folder + "/nothing.sqlite", query: Self.query) }
             #expect(missing?.detail.contains("nothing.sqlite cannot be opened") == true, "\(missing?.detail ?? "accepted")")
-            try "no database, and long enough to be read as one".write(toFile: folder + "/text", atomically: true, encoding: .utf8)
+            try "no database, and long enough to be read as one".write(
+                toFile: folder + "/text", atomically: true, encoding: .utf8)
             #expect(await problem { try SQLMembership(path: folder + "/text", query: Self.query) }?.reason == .unusable)
         }
     }
@@ -162,7 +171,7 @@ import Testing
             WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE :user = 'slow')
             SELECT count(*) AS can_read, 0 AS can_write FROM n WHERE :conversation <> ''
             """
-        try await Self.with(endless, deadline: .milliseconds(200)) { membership, _ in
+        try await Self.with(endless, deadline: .milliseconds(200)) { membership, _ async throws in
             let found = await problem { try await membership.permissions(of: .user("slow"), in: "conversation:5") }
             #expect(found?.reason == .timedOut)
             #expect(try await membership.permissions(of: .user("u1"), in: "conversation:5") == .read)
@@ -170,10 +179,12 @@ import Testing
     }
 
     @Test func `more questions than may wait are refused, and none is left behind`() async throws {
-        try await Self.with { membership, _ in
+        try await Self.with { membership, _ async throws in
             let answers = await withTaskGroup(of: MembershipProblem.Reason?.self) { group in
                 for _ in 0..<400 {
-                    group.addTask { await problem { try await membership.permissions(of: .user("u1"), in: "conversation:5") }?.reason }
+                    group.addTask {
+                        await problem { try await membership.permissions(of: .user("u1"), in: "conversation:5") }?.reason
+                    }
                 }
                 return await group.reduce(into: []) { $0.append($1) }
             }
@@ -183,7 +194,7 @@ import Testing
     }
 
     @Test func `a file that was replaced counts after a reload`() async throws {
-        try await Self.with { membership, path in
+        try await Self.with { membership, path async throws in
             try FileManager.default.removeItem(atPath: path)
             try Self.make(path, [("u3", "5", "owner")])
             #expect(try await membership.permissions(of: .user("u3"), in: "conversation:5") == [])
@@ -202,7 +213,8 @@ import Testing
         let asked = Locked<[(url: String, headers: [(name: String, value: String)])]>([])
         let answer: @Sendable () throws -> (Int, String)
 
-        func get(_ url: String, headers: [(name: String, value: String)], limit: Int) async throws -> (status: Int, body: [UInt8]) {
+        func get(_ url: String, headers: [(name: String, value: String)], limit: Int) async throws -> (status: Int, body: [UInt8])
+        {
             asked.withLock { $0.append((url, headers)) }
             let (status, body) = try answer()
             return (status, Array(body.utf8))
@@ -227,10 +239,12 @@ import Testing
         let asked = try #require(stub.asked.withLock { $0 }.first)
         #expect(
             asked.url
-                == "https://p.example/rest/v1/members?select=can_read,can_write&conversation_id=eq.5&user_id=eq.u1%26x%3D1%2F%C3%BC")
-        #expect(asked.headers.map { "\($0.name): \($0.value)" } == [
-            "authorization: Bearer a.b.c", "apikey: anon-key", "accept: application/json",
-        ])
+                == "https://p.example/rest/v1/members?select=can_read,can_write&conversation_id=eq.5&user_id=eq.u1%26x%3D1%2F%C3%BC"
+        )
+        #expect(
+            asked.headers.map { "\($0.name): \($0.value)" } == [
+                "authorization: Bearer a.b.c", "apikey: anon-key", "accept: application/json",
+            ])
         // Who has no token of a user is not asked about.
         #expect(try await membership.permissions(of: Member(subject: "u1", role: "x"), in: "conversation:5") == [])
         #expect(try await membership.permissions(of: .user("u1"), in: "customer:5:messages") == [])
@@ -241,13 +255,15 @@ import Testing
         #expect(try await ask(200, "[]") == [])
         #expect(try await ask(200, #"[{"conversation_id":"5"}]"#) == .all)
         #expect(try await ask(206, #"[{"can_write":false}]"#) == .read)
-        #expect(try await ask(200, #"[{"can_write":null,"can_read":false},{"can_read":1}]"#) == [.broadcastWrite, .presenceWrite])
+        #expect(
+            try await ask(200, #"[{"can_write":null,"can_read":false},{"can_read":1}]"#) == [.broadcastWrite, .presenceWrite])
         for status in [401, 403, 404] { #expect(try await ask(status, "{}") == []) }
     }
 
     @Test func `every other answer is an error`() async throws {
         for (status, body) in [
-            (200, ""), (200, "{}"), (200, "[1]"), (200, "<html>"), (201, "[]"), (302, ""), (400, "{}"), (429, ""), (500, ""), (503, "[]"),
+            (200, ""), (200, "{}"), (200, "[1]"), (200, "<html>"), (201, "[]"), (302, ""), (400, "{}"), (429, ""), (500, ""),
+            (503, "[]"),
         ] {
             let found = await problem { try await ask(status, body) }
             #expect(found?.reason == .unexpectedAnswer, "\(status) \(body)")
@@ -276,7 +292,8 @@ import Testing
             let found = await problem {
                 try RESTMembership(origin: "https://p.example", query: query, key: { nil }, transport: Stub { (200, "[]") })
             }
-            #expect(found?.reason == .unusable && found?.detail.contains(words) == true, "\(query): \(found?.detail ?? "accepted")")
+            #expect(
+                found?.reason == .unusable && found?.detail.contains(words) == true, "\(query): \(found?.detail ?? "accepted")")
         }
     }
 }

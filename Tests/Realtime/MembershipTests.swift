@@ -15,7 +15,8 @@ import Testing
             ("conversation:5", .conversation("5")), ("typing:a-b_C", .conversation("a-b_C")), ("presence:5", .conversation("5")),
             ("messages:5", .conversation("5")), ("customer:7:messages", .customer("7")), ("user:u1:messages", .user("u1")),
             ("conversation:", .other), ("conversation:5:x", .other), ("customer:7", .other), ("customer:7:messages:x", .other),
-            ("customer::messages", .other), ("conversation:a b", .other), ("conversation:é", .other), ("room", .other), ("", .other),
+            ("customer::messages", .other), ("conversation:a b", .other), ("conversation:é", .other), ("room", .other),
+            ("", .other),
             ("Conversation:5", .other), ("conversation:" + String(repeating: "a", count: 65), .other),
             ("conversation:\u{212A}", .other), ("conversation:*", .other),
         ]
@@ -30,7 +31,9 @@ import Testing
         #expect(ChannelPermissions.all.names == ["broadcast:read", "broadcast:write", "presence:read", "presence:write"])
         #expect(ChannelPermissions.read.names == ["broadcast:read", "presence:read"])
         for name in ChannelPermissions.all.names { #expect(ChannelPermissions(name: name)?.names == [name]) }
-        for name in ["", "read", "broadcast", "Broadcast:read", "broadcast:read "] { #expect(ChannelPermissions(name: name) == nil) }
+        for name in ["", "read", "broadcast", "Broadcast:read", "broadcast:read "] {
+            #expect(ChannelPermissions(name: name) == nil)
+        }
     }
 
     @Test func `the project may everything, a stranger to it nothing, and neither is asked about`() async throws {

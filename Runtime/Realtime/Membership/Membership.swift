@@ -14,7 +14,9 @@ package final class Membership: Sendable {
     private let hasher: SipHash
 
     /// - Throws: when the kernel has no random bytes.
-    package init(_ hook: any MembershipHook, clock: HostClock, cache: MembershipCache = MembershipCache()) throws(MembershipProblem) {
+    package init(_ hook: any MembershipHook, clock: HostClock, cache: MembershipCache = MembershipCache())
+        throws(MembershipProblem)
+    {
         self.hook = hook
         self.clock = clock
         self.cache = Mutex(cache)
@@ -46,7 +48,8 @@ package final class Membership: Sendable {
         }
     }
 
-    private func ask(_ member: Member, _ subject: String, _ channel: String) async throws(MembershipProblem) -> ChannelPermissions {
+    private func ask(_ member: Member, _ subject: String, _ channel: String) async throws(MembershipProblem) -> ChannelPermissions
+    {
         guard hook.isCostly else { return try await judge(member, channel) }
         let key = MembershipCache.Key(
             subject: subject, role: member.role, channel: channel, claims: hasher.hash128(member.claims.bytes))

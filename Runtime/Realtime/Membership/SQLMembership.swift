@@ -55,7 +55,8 @@ package final class SQLMembership: MembershipHook {
                         try SQLMembership.ask($0, query, ["user": user, "conversation": conversation])
                     }
                 } catch let error as DatabaseError {
-                    throw MembershipProblem(.databaseFailed, "SQLite \(error.extendedResultCode.rawValue): \(error.message ?? "")")
+                    throw MembershipProblem(
+                        .databaseFailed, "SQLite \(error.extendedResultCode.rawValue): \(error.message ?? "")")
                 }
             }
             group.addTask {

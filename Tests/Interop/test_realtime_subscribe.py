@@ -86,7 +86,7 @@ def test_a_query_on_a_sqlite_file(tmp_path):
         database.commit()
         broken = ask(host, "u5")
         assert broken.status_code == 503 and broken.json()["code"] == "MEMBERSHIP_UNAVAILABLE"
-        line = next(line for line in host.lines if str(line.get("msg")).startswith("realtime.membership_failed"))
+        line = host.wait_for(lambda line: line.get("msg") == "realtime.membership_failed")
         assert line["reason"] == "database_failed" and "no such table" in line["detail"]
     finally:
         database.close()

@@ -180,7 +180,8 @@ package final class Host: Sendable {
 
     /// Before anything listens. It may wait for the disk.
     func openRealtime(on loops: some Sequence<any EventLoop>) throws(ConfigurationProblem) {
-        guard hasRealtime else { return }
+        // Another engine takes its place where one is given.
+        guard hasRealtime, configuration.realtime.engine == nil else { return }
         let sockets = try HostSockets(self)
         sockets.use(loops)
         opened.withLock { $0 = sockets }

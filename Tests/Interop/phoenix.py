@@ -257,8 +257,8 @@ class Silent:
         self.say(["1", "2", "realtime:" + topic, "presence", {"type": "presence", "event": "track", "payload": {}}])
 
     def say(self, message):
-        data = json.dumps(message).encode()
-        # Masked with zeros, which change nothing.
+        # Long enough for a length of two bytes; masked with zeros, which change nothing.
+        data = json.dumps(message).encode().ljust(126)
         self.socket.sendall(b"\x81" + struct.pack(">BH", 0x80 | 126, len(data)) + bytes(4) + data)
 
     def close(self):

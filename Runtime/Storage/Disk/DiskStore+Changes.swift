@@ -9,7 +9,7 @@ extension DiskStore {
     /// - Returns: Those that were removed.
     package func remove(bucket: String, keys: [String], owner: String? = nil) async throws(StorageError) -> [ObjectInfo] {
         guard self.bucket(bucket) != nil else { throw .noBucket }
-        guard keys.count <= 1000 else { throw StorageError(.invalidRequest, "At most 1000 objects are removed at once") }
+        guard keys.count <= 1000 else { throw StorageError(.invalidParameter, "At most 1000 objects are removed at once") }
         let change = try await line.commit { database in
             var change = Change()
             for key in keys {

@@ -89,13 +89,17 @@ extension DiskStore {
         return entry
     }
 
-    /// Goes on with an upload; `.resourceLocked` while somebody else does, `wrongOffset` when it stands elsewhere.
-    package func appendResumable(_ id: String, at offset: Int) async throws(StorageError) -> ResumableWriter {
+    /// Goes on with an upload; `.resourceLocked` while somebody else does, `wrongOffset` when it stands elsewhere, `.slowDown` when no slot is
+    /// free for its owner.
+    /// - Parameter isWhole: All of it is here and only to be finished, which takes no slot: nobody would send the last byte again.
+    package func appendResumable(_ id: String, at offset: Int, isWhole: Bool = false) async throws(StorageError)
+        -> ResumableWriter
+    {
         let claim = UploadClaim(claims, owner: nil)
-        try claim.takeSlot(limits.maxConcurrentUploads)
         try claim.take(writer: id)
         return try await claim.releasing(threads) { () throws(StorageError) in
             let entry = try self.entry(id)
+            if !isWhole || offset != entry.info.length { try claim.takeSlot(of: entry.info.intent.owner, self.limits) }
             guard entry.info.offset == offset else { throw StorageError.wrongOffset(entry.info.offset) }
             claim.hold(staged: entry.version)
             var file = try self.folder.reopen(entry.version)

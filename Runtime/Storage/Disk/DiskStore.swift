@@ -78,7 +78,7 @@ package final class DiskStore: Sendable {
         let bucket = try check(intent)
         let claim = UploadClaim(claims, owner: intent.owner)
         // What it holds is given back when it goes, if the next lines throw.
-        try claim.takeSlot(limits.maxConcurrentUploads)
+        try claim.takeSlot(of: intent.owner, limits)
         try claim.take(intent.path, intent.oneShot?.id)
         let version = try await claim.releasing(threads) { () throws(StorageError) in
             try self.admit(intent)

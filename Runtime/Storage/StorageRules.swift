@@ -36,6 +36,10 @@ package enum StorageRules {
 
     package static func mayWrite(_ key: String, _ caller: StorageCaller) throws(StorageError) {
         switch caller {
+    /// Whose an object is once it has been moved or copied: its owner's while it lies below the owner's folder. Beyond that the owner could not
+    /// even remove it, so it is nobody's there, like all that the project puts somewhere itself, and counts for nobody.
+    static func owner(_ owner: String?, at key: String) -> String? { owner.flatMap { isBelow(key, $0) ? $0 : nil } }
+
         case .service: return
         case .user(let id) where isBelow(key, id): return
         case .user(let id):

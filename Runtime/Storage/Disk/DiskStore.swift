@@ -23,7 +23,7 @@ package final class DiskStore: Sendable {
     let claims = DiskClaims()
     let usageCache = UsageCache()
     let now: @Sendable () -> Int64
-    private let named: [String: Bucket]
+    private let named: BucketTable
 
     /// Opens the folder, or makes it, brings the catalogue up to date and clears away what a crash left.
     /// - Parameters:
@@ -38,7 +38,7 @@ package final class DiskStore: Sendable {
         self.limits = limits
         self.buckets = buckets
         self.now = now
-        named = Dictionary(buckets.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        named = BucketTable(buckets)
         folder = try DiskFolder(path: directory, fault: fault)
         try DiskSweep.refuseOrphans(folder)
         catalogue = try Catalogue(folder)

@@ -129,10 +129,10 @@ package final class StorageDesk: Sendable {
             let shown = try StorageRules.name(name, type: upload.contentType, in: bucket)
             let type = try StorageRules.check(name: shown, type: upload.contentType, size: upload.size, in: bucket)
             let ending = FileName.fileExtension(shown)
-            var segments: [String] = caller.owner.map { [StorageRules.folder(of: $0)] } ?? []
-            if !folder.isEmpty { segments.append(folder) }
-            segments.append(try FreshName.make() + (ending.isEmpty ? "" : ".\(ending)"))
-            let key = segments.joined(separator: "/")
+            var key = caller.owner.map { StorageRules.folder(of: $0) + "/" } ?? ""
+            if !folder.isEmpty { key += folder + "/" }
+            key += try FreshName.make()
+            if !ending.isEmpty { key += "." + ending }
             try StorageRules.check(key: key)
             return Place(key: key, type: type, displayName: shown, isNew: true)
         }

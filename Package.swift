@@ -168,7 +168,8 @@ let package = Package(
         tests(
             "Storage",
             [
-                "SwiftletStorage", "SwiftletFiles", "SwiftletCrypto", "SwiftletJSON", "SwiftletSanitize", "Swiftlet",
+                "SwiftletStorage", "SwiftletFiles", "SwiftletCrypto", "SwiftletJSON", "SwiftletHTTP", "SwiftletSanitize",
+                "Swiftlet",
                 "TestSupport",
                 "storage-probe", nioCore, product("GRDB", "GRDB.swift"),
             ], exclude: ["sigv4-cases.json", "sigv4_cases.py"]),

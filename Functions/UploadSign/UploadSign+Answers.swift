@@ -4,26 +4,24 @@ import SwiftletJSON
 extension UploadSign {
     /// Leave to upload one file.
     struct Upload: Encodable {
-        let bucket: String
-        let path: String
-        let url: String
-        let token: String?
-        let method: String
-        let headers: JSON
-        /// For a form: what goes before the file.
-        let fields: JSON?
-        let expiresAt: String
+        let json: JSON
 
         init(_ signed: SignedUpload) {
-            bucket = signed.bucket
-            path = signed.path
-            url = signed.url
-            token = signed.token
-            method = signed.method
-            headers = JSON(members: signed.headers.map { ($0.name, .string($0.value)) })
-            fields = signed.fields.isEmpty ? JSON?.none : JSON(members: signed.fields.map { ($0.name, .string($0.value)) })
-            expiresAt = ISOTime.text(signed.expiresAt)
+            var members: [(String, JSON)] = [
+                ("bucket", .string(signed.bucket)), ("path", .string(signed.path)), ("url", .string(signed.url)),
+            ]
+            if let token = signed.token { members.append(("token", .string(token))) }
+            members.append(("method", .string(signed.method)))
+            members.append(("headers", JSON(members: signed.headers.map { ($0.name, .string($0.value)) })))
+            // For a form: what goes before the file.
+            if !signed.fields.isEmpty {
+                members.append(("fields", JSON(members: signed.fields.map { ($0.name, .string($0.value)) })))
+            }
+            members.append(("expiresAt", .string(ISOTime.text(signed.expiresAt))))
+            json = JSON(members: members)
         }
+
+        func encode(to encoder: any Encoder) throws { try json.encode(to: encoder) }
 
         /// One of a batch.
         enum Entry: Encodable {

@@ -44,7 +44,7 @@ struct UploadSign: EdgeFunction {
 
     private static func sign(_ body: JSON, _ storage: StorageAccess) async throws -> Response {
         guard let files = body["files"] else {
-            return try .json(Upload(try await storage.signUpload(try upload(body, default: nil))))
+            return try .json(Upload(try await storage.signUpload(try upload(body, default: nil))).json)
         }
         guard let files = files.array, (1...StorageAccess.batch).contains(files.count) else {
             throw Fields.problem("files", "a list of 1 to \(StorageAccess.batch) files")

@@ -78,34 +78,49 @@ package enum Base64URL {
     }
 
     package static func encode(_ bytes: UnsafeRawBufferPointer, into output: inout [UInt8]) {
-        let alphabet = Self.alphabet.utf8Start
-        output.reserveCapacity(output.count + (bytes.count * 4 + 2) / 3)
-        var read = 0
-        while read &+ 3 <= bytes.count {
-            let (a, b, c) = (bytes[read], bytes[read &+ 1], bytes[read &+ 2])
-            output.append(alphabet[Int(a &>> 2)])
-            output.append(alphabet[Int((a & 0x03) &<< 4 | b &>> 4)])
-            output.append(alphabet[Int((b & 0x0f) &<< 2 | c &>> 6)])
-            output.append(alphabet[Int(c & 0x3f)])
-            read &+= 3
-        }
-        switch bytes.count &- read {
-        case 1:
-            output.append(alphabet[Int(bytes[read] &>> 2)])
-            output.append(alphabet[Int((bytes[read] & 0x03) &<< 4)])
-        case 2:
-            let (a, b) = (bytes[read], bytes[read &+ 1])
-            output.append(alphabet[Int(a &>> 2)])
-            output.append(alphabet[Int((a & 0x03) &<< 4 | b &>> 4)])
-            output.append(alphabet[Int((b & 0x0f) &<< 2)])
-        default:
-            break
+        let count = encodedCount(bytes.count)
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: count) { room in
+            encode(bytes, into: room)
+            output.append(contentsOf: room)
         }
     }
 
     package static func encode(_ bytes: [UInt8]) -> String {
-        var output: [UInt8] = []
-        bytes.withUnsafeBytes { encode($0, into: &output) }
-        return String(decoding: output, as: UTF8.self)
+        let count = encodedCount(bytes.count)
+        return String(unsafeUninitializedCapacity: count) { room in
+            bytes.withUnsafeBytes { encode($0, into: UnsafeMutableBufferPointer(rebasing: room[..<count])) }
+            return count
+        }
+    }
+
+    private static func encodedCount(_ count: Int) -> Int { (count * 4 + 2) / 3 }
+
+    /// - Parameter room: exactly as long as the text.
+    private static func encode(_ bytes: UnsafeRawBufferPointer, into room: UnsafeMutableBufferPointer<UInt8>) {
+        guard let output = room.baseAddress else { return }
+        let alphabet = Self.alphabet.utf8Start
+        var read = 0
+        var written = 0
+        while read &+ 3 <= bytes.count {
+            let (a, b, c) = (bytes[read], bytes[read &+ 1], bytes[read &+ 2])
+            output[written] = alphabet[Int(a &>> 2)]
+            output[written &+ 1] = alphabet[Int((a & 0x03) &<< 4 | b &>> 4)]
+            output[written &+ 2] = alphabet[Int((b & 0x0f) &<< 2 | c &>> 6)]
+            output[written &+ 3] = alphabet[Int(c & 0x3f)]
+            read &+= 3
+            written &+= 4
+        }
+        switch bytes.count &- read {
+        case 1:
+            output[written] = alphabet[Int(bytes[read] &>> 2)]
+            output[written &+ 1] = alphabet[Int((bytes[read] & 0x03) &<< 4)]
+        case 2:
+            let (a, b) = (bytes[read], bytes[read &+ 1])
+            output[written] = alphabet[Int(a &>> 2)]
+            output[written &+ 1] = alphabet[Int((a & 0x03) &<< 4 | b &>> 4)]
+            output[written &+ 2] = alphabet[Int((b & 0x0f) &<< 2)]
+        default:
+            break
+        }
     }
 }

@@ -22,23 +22,33 @@ package enum PercentCoding {
     }
 
     /// A path: as below, but for its slashes.
-    package static func encode(path: String) -> String { encode(path.utf8, keepingSlashes: true) }
+    package static func encode(path: String) -> String {
+        let isPlain = path.utf8.allSatisfy { isUnreserved($0) || $0 == UInt8(ascii: "/") }
+        return isPlain ? path : encode(path.utf8, keepingSlashes: true)
+    }
 
     /// Everything but letters, digits and `-._~` becomes `%XX`: what is left means nothing to any header or URL.
     static func encode(_ text: some Sequence<UInt8>, keepingSlashes: Bool = false) -> String {
         let digits = Array("0123456789ABCDEF".utf8)
         var out: [UInt8] = []
         for byte in text {
-            switch byte {
-            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
-                UInt8(ascii: "~"):
+            if isUnreserved(byte) || keepingSlashes && byte == UInt8(ascii: "/") {
                 out.append(byte)
-            case UInt8(ascii: "/") where keepingSlashes: out.append(byte)
-            default: out += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+            } else {
+                out += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
             }
         }
         return String(decoding: out, as: UTF8.self)
+    }
+
+    @inline(__always)
+    private static func isUnreserved(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+            UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"):
+            true
+        default: false
+        }
     }
 
     private static func digit(_ byte: UInt8) -> UInt8? {

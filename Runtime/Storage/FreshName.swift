@@ -4,18 +4,26 @@ import SwiftletCrypto
 enum FreshName {
     /// A random UUID in lower case.
     static func make() throws(StorageError) -> String {
-        var bytes: [UInt8]
-        do { bytes = try Random.bytes(16) } catch { throw noRandomness }
-        bytes[6] = bytes[6] & 0x0f | 0x40
-        bytes[8] = bytes[8] & 0x3f | 0x80
-        let digits = Array(Hex.encode(bytes).utf8)
-        var text: [UInt8] = []
-        text.reserveCapacity(36)
-        for (index, digit) in digits.enumerated() {
-            if index == 8 || index == 12 || index == 16 || index == 20 { text.append(UInt8(ascii: "-")) }
-            text.append(digit)
+        var words: (high: UInt64, low: UInt64) = (0, 0)
+        do { try withUnsafeMutableBytes(of: &words) { room throws(CryptoError) in try Random.fill(room) } } catch {
+            throw noRandomness
         }
-        return String(decoding: text, as: UTF8.self)
+        let high = words.high & ~0xF000 | 0x4000
+        let low = words.low & ~(0b11 << 62) | 0b10 << 62
+        return String(unsafeUninitializedCapacity: 36) { room in
+            let digits = ("0123456789abcdef" as StaticString).utf8Start
+            var place = 0
+            for index in 0..<32 {
+                if index == 8 || index == 12 || index == 16 || index == 20 {
+                    room[place] = UInt8(ascii: "-")
+                    place += 1
+                }
+                let word = index < 16 ? high : low
+                room[place] = digits[Int(word >> UInt64(60 - 4 * (index & 15)) & 15)]
+                place += 1
+            }
+            return place
+        }
     }
 
     /// What a stranger cannot guess: 256 bits, or as many as are asked for.

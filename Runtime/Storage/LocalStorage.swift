@@ -14,6 +14,8 @@ package final class LocalStorage: StorageBackend {
 
     /// The url begins at the host's root: whoever hands it on knows how clients reach this host.
     package func signUpload(_ grant: UploadGrant) async throws(StorageError) -> StoreUpload {
+        try grant.check()
+        guard store.bucket(grant.path.bucket) != nil else { throw .noBucket }
         if !grant.upsert, !grant.isNewPath, try store.exists(grant.path) { throw .exists }
         let seconds = now() / 1000
         var token = StorageToken(
@@ -30,8 +32,10 @@ package final class LocalStorage: StorageBackend {
         token.metadata = grant.metadata
         token.displayName = grant.displayName
         let text = signer.sign(token)
-        let url =
-            "/storage/v1/object/upload/sign/\(grant.path.bucket)/\(PercentCoding.encode(path: grant.path.key))?token=\(text)"
+        let place = PercentCoding.encode(path: grant.path.key)
+        var url = "/storage/v1/object/upload/sign/"
+        url.reserveCapacity(url.utf8.count + grant.path.bucket.utf8.count + place.utf8.count + text.utf8.count + 8)
+        for part in [grant.path.bucket, "/", place, "?token=", text] { url += part }
         return StoreUpload(
             url: url, token: text, method: "PUT", headers: [("content-type", grant.contentType)],
             expiresAt: token.expiresAt * 1000)
@@ -40,11 +44,14 @@ package final class LocalStorage: StorageBackend {
     package func signDownloads(_ paths: [ObjectPath], _ options: DownloadOptions) async throws(StorageError)
         -> [Result<StoreDownload, StorageError>]
     {
+        try StorageSeam.check(count: paths.count)
+        try StorageSeam.check(seconds: options.expiresInSeconds)
         let seconds = now() / 1000
         var results: [Result<StoreDownload, StorageError>] = []
+        results.reserveCapacity(paths.count)
         for path in paths {
-            guard try store.exists(path) else {
-                results.append(.failure(.noObject))
+            guard S3Endpoint.isKey(path.key), store.bucket(path.bucket) != nil, try store.exists(path) else {
+                results.append(.failure(fault(path)))
                 continue
             }
             let token = StorageToken(
@@ -56,11 +63,24 @@ package final class LocalStorage: StorageBackend {
         return results
     }
 
-    package func list(_ query: ListQuery) async throws(StorageError) -> [ListEntry] { try await store.list(query) }
+    /// Why there is no link to it.
+    private func fault(_ path: ObjectPath) -> StorageError {
+        guard store.bucket(path.bucket) != nil else { return .noBucket }
+        return S3Endpoint.isKey(path.key) ? .noObject : StorageError(.invalidKey, "Invalid key")
+    }
 
-    package func info(_ path: ObjectPath) async throws(StorageError) -> ObjectInfo { try await store.info(path) }
+    package func list(_ query: ListQuery) async throws(StorageError) -> [ListEntry] {
+        _ = try StorageSeam.folder(query, maxOffset: .max)
+        return try await store.list(query)
+    }
+
+    package func info(_ path: ObjectPath) async throws(StorageError) -> ObjectInfo {
+        try StorageSeam.check(key: path.key)
+        return try await store.info(path)
+    }
 
     package func remove(bucket: String, keys: [String]) async throws(StorageError) -> [ObjectInfo] {
-        try await store.remove(bucket: bucket, keys: keys, owner: nil)
+        try StorageSeam.check(count: keys.count)
+        return try await store.remove(bucket: bucket, keys: keys, owner: nil)
     }
 }

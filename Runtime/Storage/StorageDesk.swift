@@ -6,7 +6,7 @@ import SwiftletSanitize
 /// much of it there may be. The store behind it only signs, lists and removes.
 package final class StorageDesk: Sendable {
     private let backend: any StorageBackend
-    private let buckets: [String: Bucket]
+    private let buckets: BucketTable
     private let names: String
     /// Bytes one user has stored, where that is known.
     private let usage: (@Sendable (String) throws(StorageError) -> Int)?
@@ -22,7 +22,7 @@ package final class StorageDesk: Sendable {
         usage: (@Sendable (String) throws(StorageError) -> Int)? = nil
     ) {
         self.backend = backend
-        self.buckets = Dictionary(buckets.map { ($0.id, $0) }) { first, _ in first }
+        self.buckets = BucketTable(buckets)
         names = buckets.map(\.id).joined(separator: ", ")
         self.quota = quota
         self.usage = usage
@@ -100,8 +100,10 @@ package final class StorageDesk: Sendable {
             metadata: try StorageRules.metadata(upload.metadata), displayName: place.displayName, expiresInSeconds: seconds)
         grant.isNewPath = place.isNew
         let signed = try await backend.signUpload(grant)
+        let url = absolute(signed.url, origin)
+        try StorageRules.check(link: url, what: "the metadata, the path or the name")
         return SignedUpload(
-            bucket: bucket.id, path: place.key, url: absolute(signed.url, origin), token: signed.token, method: signed.method,
+            bucket: bucket.id, path: place.key, url: url, token: signed.token, method: signed.method,
             headers: signed.headers.map { .init($0.name, $0.value) }, fields: signed.fields.map { .init($0.name, $0.value) },
             expiresAt: signed.expiresAt)
     }
@@ -127,10 +129,10 @@ package final class StorageDesk: Sendable {
             let shown = try StorageRules.name(name, type: upload.contentType, in: bucket)
             let type = try StorageRules.check(name: shown, type: upload.contentType, size: upload.size, in: bucket)
             let ending = FileName.fileExtension(shown)
-            var segments: [String] = caller.owner.map { [StorageRules.folder(of: $0)] } ?? []
-            if !folder.isEmpty { segments.append(folder) }
-            segments.append(try FreshName.make() + (ending.isEmpty ? "" : ".\(ending)"))
-            let key = segments.joined(separator: "/")
+            var key = caller.owner.map { StorageRules.folder(of: $0) + "/" } ?? ""
+            if !folder.isEmpty { key += folder + "/" }
+            key += try FreshName.make()
+            if !ending.isEmpty { key += "." + ending }
             try StorageRules.check(key: key)
             return Place(key: key, type: type, displayName: shown, isNew: true)
         }
@@ -162,7 +164,11 @@ package final class StorageDesk: Sendable {
             }
             switch link {
             case .success(let link):
-                return .success(SignedDownload(path: path, url: absolute(link.url, origin), expiresAt: link.expiresAt))
+                let url = absolute(link.url, origin)
+                do throws(StorageError) { try StorageRules.check(link: url, what: "the name for the download") } catch {
+                    return .failure(error.httpError)
+                }
+                return .success(SignedDownload(path: path, url: url, expiresAt: link.expiresAt))
             case .failure(let error): return .failure(error.httpError)
             }
         }

@@ -28,6 +28,8 @@ package struct StorageError: Error, Equatable, Sendable {
         case storageFull = "StorageFull"
         case notConfigured = "NotConfigured"
         case noRoute = "NotFound"
+        /// A resumable upload that is finished, given up or too old.
+        case uploadGone = "UploadGone"
         /// A resumable upload stands elsewhere.
         case wrongOffset = "WrongOffset"
         /// Of the protocol of resumable uploads.
@@ -59,6 +61,7 @@ package struct StorageError: Error, Equatable, Sendable {
         case .wrongOffset: 409
         case .otherVersion: 412
         case .requestTimeout: 408
+        case .uploadGone: 410
         case .clientGone: 499
         case .invalidKey, .invalidBucketName, .invalidJWT, .invalidSignature, .invalidRequest, .invalidParameter: 400
         case .contentChanged: 422

@@ -33,6 +33,28 @@ package struct ObjectPath: Hashable, Sendable {
         self.bucket = bucket
         self.key = key
     }
+
+    /// Byte by byte: two spellings of one accented letter are two names.
+    package static func == (left: ObjectPath, right: ObjectPath) -> Bool {
+        left.bucket.utf8.elementsEqual(right.bucket.utf8) && left.key.utf8.elementsEqual(right.key.utf8)
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        ByteText(bucket).hash(into: &hasher)
+        ByteText(key).hash(into: &hasher)
+    }
+}
+
+/// Buckets by id, byte by byte.
+struct BucketTable: Sendable {
+    private let buckets: [ByteText: Bucket]
+
+    /// The first of several with one id counts.
+    init(_ buckets: [Bucket]) {
+        self.buckets = Dictionary(buckets.map { (ByteText($0.id), $0) }) { first, _ in first }
+    }
+
+    subscript(id: String) -> Bucket? { buckets[ByteText(id)] }
 }
 
 /// What is known of a stored object.

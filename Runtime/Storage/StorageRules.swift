@@ -17,6 +17,8 @@ package enum StorageCaller: Hashable, Sendable {
 package enum StorageRules {
     /// Of what travels in a link.
     package static let longestMetadata = 2 * 1024
+    /// A whole link, so that it goes through every server's limit of a request line, 8 KiB mostly, with room for what is added on the way.
+    package static let longestLink = 7 * 1024 - 1
     /// Of what comes with the file.
     package static let longestOwnMetadata = 16 * 1024
 
@@ -25,7 +27,7 @@ package enum StorageRules {
     /// The folder that belongs to a user. Ids that are no plain names (`auth0|…`) stand behind a digest.
     package static func folder(of user: String) -> String {
         let isPlain = ObjectKey.fault(user) == nil && !user.utf8.contains(UInt8(ascii: "/")) && user.utf8.count <= 128
-        guard !isPlain || user.hasPrefix("u-") else { return user }
+        guard !isPlain || user.utf8.starts(with: "u-".utf8) else { return user }
         return "u-" + SHA256.hash(Array(user.utf8)).withUnsafeBytes { Hex.encode($0.prefix(16)) }
     }
 
@@ -33,6 +35,10 @@ package enum StorageRules {
         let folder = folder(of: user).utf8
         return key.utf8.starts(with: folder) && key.utf8.dropFirst(folder.count).first == UInt8(ascii: "/")
     }
+
+    /// Whose an object is once it has been moved or copied: its owner's while it lies below the owner's folder. Beyond that the owner could not
+    /// even remove it, so it is nobody's there, like all that the project puts somewhere itself, and counts for nobody.
+    static func owner(_ owner: String?, at key: String) -> String? { owner.flatMap { isBelow(key, $0) ? $0 : nil } }
 
     package static func mayWrite(_ key: String, _ caller: StorageCaller) throws(StorageError) {
         switch caller {
@@ -143,6 +149,15 @@ package enum StorageRules {
             throw StorageError(.invalidRequest, "The metadata is no JSON object")
         }
         return text
+    }
+
+    package static func check(link url: String, what: String) throws(StorageError) {
+        let count = url.utf8.count
+        guard count <= longestLink else {
+            throw StorageError(
+                .entityTooLarge,
+                "The link would have \(count) bytes, and no more than \(longestLink) get everywhere: shorten \(what)")
+        }
     }
 
     package static func digest(_ text: String?) throws(StorageError) -> [UInt8]? {

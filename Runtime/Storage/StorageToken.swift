@@ -45,9 +45,10 @@ package final class TokenSigner: Sendable {
     package init(key: SecretBytes) { self.key = HMACSHA256(key: key) }
 
     package func sign(_ token: StorageToken) -> String {
-        var text = Array(TokenSigner.head.utf8)
-        text.reserveCapacity(640)
         let payload = TokenSigner.payload(token)
+        var text: [UInt8] = []
+        text.reserveCapacity(128 + payload.count * 4 / 3)
+        text.append(contentsOf: TokenSigner.head.utf8)
         payload.withUnsafeBytes { Base64URL.encode($0, into: &text) }
         let signature = key.authenticate(text)
         text.append(UInt8(ascii: "."))
@@ -89,17 +90,29 @@ package final class TokenSigner: Sendable {
     }
 
     private static func payload(_ token: StorageToken) -> [UInt8] {
-        var out = Array(#"{"url":"#.utf8)
-        out.reserveCapacity(384)
-        JSONText.append(string: "\(token.path.bucket)/\(token.path.key)", to: &out)
+        var out: [UInt8] = []
+        out.reserveCapacity(448 + (token.metadata?.utf8.count ?? 0))
+        func raw(_ text: StaticString) { text.withUTF8Buffer { out.append(contentsOf: $0) } }
+        func write(_ text: String) {
+            // Most are plain letters.
+            let isPlain = text.utf8.allSatisfy {
+                $0 >= 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")
+            }
+            guard isPlain else { return JSONText.append(string: text, to: &out) }
+            out.append(UInt8(ascii: "\""))
+            out.append(contentsOf: text.utf8)
+            out.append(UInt8(ascii: "\""))
+        }
         func add(_ name: StaticString, _ text: String?) {
             guard let text else { return }
-            name.withUTF8Buffer { out.append(contentsOf: $0) }
-            JSONText.append(string: text, to: &out)
+            raw(name)
+            write(text)
         }
+        raw(#"{"url":"#)
+        write("\(token.path.bucket)/\(token.path.key)")
         func add(_ name: StaticString, _ number: Int?) {
             guard let number else { return }
-            name.withUTF8Buffer { out.append(contentsOf: $0) }
+            raw(name)
             JSONText.append(number, to: &out)
         }
         add(#","scope":"#, token.scope.rawValue)

@@ -15,20 +15,27 @@ public enum ISOTime {
         let civilMonth = month < 10 ? month + 3 : month - 9
         let year = yearOfEra + era * 400 + (civilMonth <= 2 ? 1 : 0)
         var out: [UInt8] = []
-        out.reserveCapacity(24)
-        func put(_ number: Int, _ digits: Int, _ after: Character) {
-            var text = String(number).utf8.map { $0 }
-            while text.count < digits { text.insert(UInt8(ascii: "0"), at: 0) }
-            out += text
-            out += String(after).utf8
+        out.reserveCapacity(32)
+        func put(_ number: Int, _ digits: Int, _ after: UInt8) {
+            var (power, digits) = (1, digits)
+            // Years of more digits than four are written whole.
+            while digits > 1 || number / power >= 10 {
+                power *= 10
+                digits -= 1
+            }
+            while power > 0 {
+                out.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number / power % 10))
+                power /= 10
+            }
+            out.append(after)
         }
-        put(year, 4, "-")
-        put(civilMonth, 2, "-")
-        put(day, 2, "T")
-        put(inDay / 3_600_000, 2, ":")
-        put(inDay / 60_000 % 60, 2, ":")
-        put(inDay / 1000 % 60, 2, ".")
-        put(inDay % 1000, 3, "Z")
+        put(year, 4, UInt8(ascii: "-"))
+        put(civilMonth, 2, UInt8(ascii: "-"))
+        put(day, 2, UInt8(ascii: "T"))
+        put(inDay / 3_600_000, 2, UInt8(ascii: ":"))
+        put(inDay / 60_000 % 60, 2, UInt8(ascii: ":"))
+        put(inDay / 1000 % 60, 2, UInt8(ascii: "."))
+        put(inDay % 1000, 3, UInt8(ascii: "Z"))
         return String(decoding: out, as: UTF8.self)
     }
 }

@@ -55,6 +55,9 @@ public struct StorageAccess: Sendable {
     }
 
     /// What lies directly in a folder, by name; at most ``batch`` items from `offset` on. Folders end with a slash and have no size.
+    /// - Parameter search: part of a name, whatever the case of its plain letters: of a folder's, of a path's last segment, and of the name a
+    ///   file is shown under, as far as files of the host's own disk go. S3 does not list the latter; Supabase looks only at how names of the
+    ///   former begin.
     public func list(bucket: String, folder: String = "", search: String? = nil, limit: Int = 100, offset: Int = 0) async throws
         -> [StoredObject]
     {

@@ -70,6 +70,7 @@ package final class RemoteCapabilities: Capabilities {
 
     package func storage(_ ask: StorageAsk, for invocation: InvocationReference) async throws -> StorageTold {
         var written = ByteBuffer()
+        written.reserveCapacity(512)
         Call.storage(ask, stream: invocation.stream).write(to: &written)
         guard written.readableBytes <= Frame.maximumPayload else {
             throw HTTPError(413, .payloadTooLarge, "This is too much for one call of the storage; ask for less at a time")

@@ -150,7 +150,8 @@ final class Worker: @unchecked Sendable {
     private func flush() {
         guard let channel, channel.isActive, out.readableBytes > 0 else { return }
         let bytes = out
-        out = channel.allocator.buffer(capacity: 4096)
+        // As much as went out now, for a link that is busy stays so.
+        out = channel.allocator.buffer(capacity: min(max(bytes.readableBytes, 4096), 64 * 1024))
         guard results > 0 else { return channel.writeAndFlush(bytes, promise: nil) }
         let sent = loop.makePromise(of: Void.self)
         sent.futureResult.whenSuccess { [results] in self.calls -= results }
@@ -387,14 +388,14 @@ final class Worker: @unchecked Sendable {
         case .storage, .realtime: break
         default: return write(.result, stream) { result.write(to: &$0) }
         }
-        var payload = ByteBuffer()
-        result.write(to: &payload)
-        if payload.readableBytes > Frame.maximumPayload {
-            payload.clear()
+        write(.result, stream) { out in
+            let start = out.writerIndex
+            result.write(to: &out)
+            guard out.writerIndex - start > Frame.maximumPayload else { return }
+            out.moveWriterIndex(to: start)
             CallResult.refused(HTTPError(413, .payloadTooLarge, "The answer is too long for one call; ask for less at a time"))
-                .write(to: &payload)
+                .write(to: &out)
         }
-        write(.result, stream) { $0.writeBuffer(&payload) }
     }
 
     private func background(_ frame: Frame) throws(FrameProblem) {

@@ -18,7 +18,7 @@ package final class WorkerLink: @unchecked Sendable {
     private var executionID = ""
     private var invoker: InlineInvoker?
     private var runs: [UInt32: RunningRequest] = [:]
-    private var calls: [UInt32: CheckedContinuation<CallResult, Never>] = [:]
+    private var calls: [UInt32: UnsafeContinuation<CallResult, Never>] = [:]
     private var lastCall: UInt32 = 0
     private var background = 0
     private var isDraining = false
@@ -158,7 +158,8 @@ package final class WorkerLink: @unchecked Sendable {
     private func flush() {
         guard let channel, channel.isActive, out.readableBytes > 0 else { return }
         let bytes = out
-        out = channel.allocator.buffer(capacity: 4096)
+        // As much as went out now, for a link that is busy stays so.
+        out = channel.allocator.buffer(capacity: min(max(bytes.readableBytes, 4096), 64 * 1024))
         channel.writeAndFlush(bytes, promise: nil)
     }
 
@@ -182,7 +183,8 @@ package final class WorkerLink: @unchecked Sendable {
     func call(written: ByteBuffer) async -> CallResult { await ask { $0.writeImmutableBuffer(written) } }
 
     private func ask(_ write: @escaping @Sendable (inout ByteBuffer) -> Void) async -> CallResult {
-        await withCheckedContinuation { continuation in
+        // Answered once: whoever resumes it takes it out of `calls` first.
+        await withUnsafeContinuation { continuation in
             onLoop {
                 guard self.calls.count < 256 else {
                     return continuation.resume(

@@ -5,6 +5,7 @@ import concurrent.futures
 import hashlib
 import hmac
 import http.client
+import io
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ import storage3
 from storage3.exceptions import StorageApiError
 from storage3.types import CreateSignedUploadUrlOptions
 from tusclient import client as tus
+from tusclient.exceptions import TusCommunicationError
 
 from conftest import Host, token
 
@@ -552,7 +554,9 @@ def test_a_resumable_upload_cut_in_the_middle_keeps_what_came(host):
     last = httpx.patch(url, headers={**patch, "Upload-Offset": str(offset)}, content=content[offset:])
     assert last.status_code == 204 and last.headers["upload-offset"] == "1000000" and last.headers["tus-complete"] == "1"
     assert client(host).from_("large").download(f"{USER}/tus/cut.dat") == content
-    assert httpx.head(url, headers=headers).status_code == 404
+    # Finished is gone, and what never was is not found.
+    assert httpx.head(url, headers=headers).status_code == 410
+    assert httpx.head(f"{host.url}/storage/v1/upload/resumable/none", headers=headers).status_code == 404
 
 
 def test_resumable_uploads_are_judged_and_bound_like_others(host):
@@ -574,7 +578,12 @@ def test_resumable_uploads_are_judged_and_bound_like_others(host):
     assert not client(host).from_("large").exists(f"{USER}/tus/not.png")
     gone = resumable(host, 20, bearer=token(), path=f"{USER}/tus/gone.dat").headers["location"]
     assert httpx.delete(gone, headers=headers).status_code == 204
-    assert httpx.head(gone, headers=headers).status_code == 404
+    assert httpx.head(gone, headers=headers).status_code == 410
+    # tuspy looks no closer at either than that it is no success.
+    with pytest.raises(TusCommunicationError) as failure:
+        tus.TusClient(f"{host.url}/storage/v1/upload/resumable", headers={"Authorization": f"Bearer {token()}"}).uploader(
+            file_stream=io.BytesIO(b"x" * 20), url=gone)
+    assert failure.value.status_code == 410
 
 
 # What goes wrong.

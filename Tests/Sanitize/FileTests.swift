@@ -127,6 +127,35 @@ private let png: [UInt8] = [
     ])
     func `a name that runs or says nothing is refused`(name: String) { #expect(sanitizeFileName(name) == nil) }
 
+    @Test func `a name of plain letters is judged as any other`() {
+        let endings = [
+            "jpg", "PHP", "php5", "phps", "phpx", "exe", "Exe", "svg", "html", "txt", "ini", "tar", "gz", "phar", "x", "js",
+            "cgi",
+            "bin", "db", "config", "png ",
+        ]
+        for one in endings {
+            for two in endings + ["", "a b"] {
+                // An underscore takes the long way.
+                for rest in ["\(one)", "\(one).\(two)", "a.\(one).\(two)", "\(one).b.\(two)"] {
+                    let (plain, other) = (sanitizeFileName("holidayphoto.\(rest)"), sanitizeFileName("holiday_photo.\(rest)"))
+                    #expect((plain == nil) == (other == nil), "\(rest)")
+                    #expect(plain?.dropFirst("holidayphoto.".count) == other?.dropFirst("holiday_photo.".count), "\(rest)")
+                }
+            }
+        }
+        #expect(sanitizeFileName("holiday photo") == "holiday photo" && sanitizeFileName("ehthumbs.db") == nil)
+    }
+
+    @Test(
+        arguments: [
+            ("image/png", "image/png"), ("IMAGE/Png", "image/png"), (" image/png ;q=1", "image/png"),
+            ("a-b/c.d+e_f", "a-b/c.d+e_f"),
+            ("image//png", nil), ("/png", nil), ("image/", nil), ("image", nil), ("a/b/c", nil), ("", nil), ("/", nil),
+            ("image/pñg", nil),
+            ("image/\"png", nil),
+        ] as [(String, String?)])
+    func `a type is brought to one spelling`(text: String, wanted: String?) { #expect(FileType.normalised(text) == wanted) }
+
     @Test func `long names keep their extension`() throws {
         let name = try #require(sanitizeFileName(String(repeating: "é", count: 300) + ".png"))
         #expect(name.utf8.count <= 255 && name.hasSuffix("é.png"))

@@ -37,7 +37,7 @@ import Testing
         #expect(info.size == content.count)
         #expect(try await read(store, "k") == content)
         #expect(try store.isSpent("t"))
-        #expect(await refusal { try await store.resumable(begun.id) } == .noSuchKey)
+        #expect(await refusal { try await store.resumable(begun.id) } == .uploadGone)
         #expect(scratch.files("staging") == [])
         #expect(try store.usage(of: "u1") == content.count)
         #expect(store.claims.pending(of: "u1") == 0)
@@ -94,7 +94,7 @@ import Testing
         let writer = try await store.appendResumable(begun.id, at: 0)
         try await writer.write([1, 2, 3])
         #expect(await refusal { try await writer.finish() } == .contentChanged)
-        #expect(await refusal { try await store.resumable(begun.id) } == .noSuchKey)
+        #expect(await refusal { try await store.resumable(begun.id) } == .uploadGone)
         #expect(scratch.files("staging") == [])
         #expect(store.claims.pending(of: "u1") == 0)
     }
@@ -104,7 +104,7 @@ import Testing
         let first = try await store.createResumable(intent("k", oneShot: "t"), length: 10)
         #expect(try await append(store, first.id, at: 0, [1, 2]) == 2)
         let second = try await store.createResumable(intent("k", oneShot: "t"), length: 10)
-        #expect(await refusal { try await store.resumable(first.id) } == .noSuchKey)
+        #expect(await refusal { try await store.resumable(first.id) } == .uploadGone)
         #expect(scratch.files("staging") == [])
         #expect(store.claims.pending(of: "u1") == 0)
         let writer = try await store.appendResumable(second.id, at: 0)
@@ -112,7 +112,7 @@ import Testing
         _ = try await writer.close()
         await store.dropResumable(second.id)
         await store.dropResumable(second.id)
-        #expect(await refusal { try await store.resumable(second.id) } == .noSuchKey)
+        #expect(await refusal { try await store.resumable(second.id) } == .uploadGone)
     }
 
     @Test func `what is too old goes, and what is not stays`() async throws {
@@ -128,7 +128,7 @@ import Testing
         let upload = try await store.begin(intent("now"))
         try await upload.write(pattern(300_000))
         clock.advance(50_000)
-        #expect(await refusal { try await store.resumable(old.id) } == .noSuchKey)
+        #expect(await refusal { try await store.resumable(old.id) } == .uploadGone)
         await store.maintain()
         #expect(scratch.files("staging").count == 2)
         #expect(try await store.resumable(young.id).offset == 1)

@@ -172,7 +172,7 @@ import Testing
     }
 
     @Test func `the same key or one-time id at the same time is locked, and too many uploads are turned away`() async throws {
-        let store = try openStore(scratch, StorageLimits(maxConcurrentUploads: 2))
+        let store = try openStore(scratch, StorageLimits(maxConcurrentUploads: 2, maxUploadsOfOwner: 2))
         let one = try await store.begin(intent("k", upsert: true, oneShot: "t"))
         #expect(await refusal { try await store.begin(intent("k", upsert: true)) } == .resourceLocked)
         #expect(await refusal { try await store.begin(intent("other", oneShot: "t")) } == .resourceLocked)

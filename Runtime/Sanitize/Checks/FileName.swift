@@ -16,7 +16,7 @@ package enum FileName {
     /// - Parameter extensions: endings that are fine here although files with them run elsewhere.
     package static func sanitized(_ name: String, allowing extensions: Set<String> = []) -> String? {
         guard name.utf8.count <= maxInputBytes else { return nil }
-        if isPlain(name) { return isHarmless(name, extensions) ? name : nil }
+        if isPlain(name) { return isHarmless(plain: name, extensions) ? name : nil }
         var current = name
         // Each step can make room for another. Names that do not settle are not worth keeping.
         for _ in 0..<4 {
@@ -160,6 +160,22 @@ package enum FileName {
             && (!isPHP(ending) || allowed.contains(ending))
     }
 
+    /// The same for a name that `isPlain`: nothing stands around its parts, and each is short or harmless.
+    private static func isHarmless(plain name: String, _ allowed: Set<String>) -> Bool {
+        guard name.utf8.count > longestSystemName || !systemNames.contains(name.lowercased()) else { return false }
+        let bytes = name.utf8
+        guard var start = bytes.firstIndex(of: UInt8(ascii: ".")) else { return true }
+        while true {
+            start = bytes.index(after: start)
+            let end = bytes[start...].firstIndex(of: UInt8(ascii: ".")) ?? bytes.endIndex
+            let part = name[start..<end].lowercased()
+            let isLast = end == bytes.endIndex
+            if isLast { return allowed.contains(part) || !(running.contains(part) || isPHP(part)) }
+            if served.contains(part) || isPHP(part) { return false }
+            start = end
+        }
+    }
+
     private static func isPHP(_ ending: String) -> Bool {
         ending.utf8.starts(with: "php".utf8) && ending.utf8.dropFirst(3).allSatisfy { $0 >= 0x30 && $0 <= 0x39 }
     }
@@ -168,6 +184,8 @@ package enum FileName {
         "desktop.ini", "thumbs.db", "ehthumbs.db", "web.config", "autorun.inf", "ntuser.dat", "htaccess", "htpasswd", "env",
         "ds_store",
     ]
+
+    private static let longestSystemName = systemNames.map(\.utf8.count).max() ?? 0
 
     /// Some servers run a file when one of these stands anywhere in its name.
     private static let served: Set<String> = [

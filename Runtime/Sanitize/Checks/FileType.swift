@@ -87,6 +87,7 @@ package struct FileType: Sendable {
     /// Lower case, without parameters and blanks around it; nil when it does not look like `type/subtype`.
     package static func normalised(_ declared: String) -> String? {
         guard declared.utf8.count <= 255 else { return nil }
+        if isNormal(declared) { return declared }
         let essence = declared.prefix { $0 != ";" }.utf8.filter { $0 != 0x20 && $0 != 0x09 }
         let lower = String(decoding: essence, as: UTF8.self).lowercased()
         let parts = lower.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
@@ -99,6 +100,25 @@ package struct FileType: Sendable {
                 }
         }
         return parts.count == 2 && isToken ? lower : nil
+    }
+
+    /// Most are spelt so already.
+    private static func isNormal(_ text: String) -> Bool {
+        var last = UInt8(ascii: "/")
+        var slashes = 0
+        for byte in text.utf8 {
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"),
+                UInt8(ascii: "+"), UInt8(ascii: "."), UInt8(ascii: "_"):
+                break
+            case UInt8(ascii: "/"):
+                guard last != byte else { return false }
+                slashes += 1
+            default: return false
+            }
+            last = byte
+        }
+        return slashes == 1 && last != UInt8(ascii: "/")
     }
 
     /// The type of a normalised name, nil for types that are not known here.

@@ -76,19 +76,47 @@ package struct ObjectKey: Hashable, Sendable, CustomStringConvertible {
     }
 
     private static func fault(_ path: String.UTF8View) -> Fault? {
-        guard path.allSatisfy(isKeyByte) else { return .badCharacter }
-        let segments = path.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
-        for segment in segments {
-            guard let first = segment.first, let last = segment.last else { return .badSegment }
-            guard segment.contains(where: isWordByte), first != UInt8(ascii: " "), last != UInt8(ascii: " "),
-                last != UInt8(ascii: ".")
-            else { return .badSegment }
-            // One dot hides a file; two are where traversal starts, whatever follows (`..;`).
-            if first == UInt8(ascii: "."), segment.dropFirst().first.map(isWordByte) != true { return .badSegment }
-            // `C:` is another disk to some systems.
-            if segment.count == 2, last == UInt8(ascii: ":") { return .badSegment }
+        var segment = Segment()
+        var isBad = false
+        for byte in path {
+            // A letter that may not be counts before all else.
+            guard isKeyByte(byte) else { return .badCharacter }
+            if byte == UInt8(ascii: "/") {
+                if segment.isBad { isBad = true }
+                segment = Segment()
+            } else {
+                segment.add(byte)
+            }
         }
-        return nil
+        return isBad || segment.isBad ? .badSegment : nil
+    }
+
+    /// What must be known of a segment.
+    private struct Segment {
+        private var count = 0
+        private var first: UInt8 = 0
+        private var last: UInt8 = 0
+        private var isSecondWord = false
+        private var hasWord = false
+
+        @inline(__always)
+        mutating func add(_ byte: UInt8) {
+            let isWord = isWordByte(byte)
+            if count == 0 { first = byte }
+            if count == 1 { isSecondWord = isWord }
+            if isWord { hasWord = true }
+            last = byte
+            count += 1
+        }
+
+        var isBad: Bool {
+            // Also an empty one.
+            guard hasWord, first != UInt8(ascii: " "), last != UInt8(ascii: " "), last != UInt8(ascii: ".") else { return true }
+            // One dot hides a file; two are where traversal starts, whatever follows (`..;`).
+            if first == UInt8(ascii: "."), !isSecondWord { return true }
+            // `C:` is another disk to some systems.
+            return count == 2 && last == UInt8(ascii: ":")
+        }
     }
 
     private static func isWordByte(_ byte: UInt8) -> Bool {
@@ -100,7 +128,13 @@ package struct ObjectKey: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    private static let signs = Array("/!.*'() &$=@;:+,?-".utf8)
-
-    private static func isKeyByte(_ byte: UInt8) -> Bool { isWordByte(byte) || signs.contains(byte) }
+    private static func isKeyByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        // `/!.*'() &$=@;:+,?-`
+        case UInt8(ascii: " "), UInt8(ascii: "!"), UInt8(ascii: "$"), UInt8(ascii: "&")...UInt8(ascii: "/"), UInt8(ascii: ":"),
+            UInt8(ascii: ";"), UInt8(ascii: "="), UInt8(ascii: "?"), UInt8(ascii: "@"):
+            true
+        default: isWordByte(byte)
+        }
+    }
 }

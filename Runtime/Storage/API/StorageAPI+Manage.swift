@@ -147,7 +147,7 @@ extension StorageAPI {
             throw StorageError(.invalidRequest, "body must have bucketId, sourceKey and destinationKey")
         }
         guard let bucket = store.bucket(id) else { throw .noBucket }
-        if let other = body["destinationBucket"]?.string, other != id {
+        if let other = body["destinationBucket"]?.string, !other.utf8.elementsEqual(id.utf8) {
             throw StorageError(.invalidParameter, "Objects stay in their bucket; download and upload to change it")
         }
         try StorageRules.check(key: from)
@@ -159,11 +159,16 @@ extension StorageAPI {
         let info = try await store.info(source)
         _ = try StorageRules.check(name: StorageRules.name(to), type: info.contentType, size: max(1, info.size), in: bucket)
         let upsert = request.field("x-upsert") == "true"
+        // The paths have said who may do this; what the project put into a user's folder is the user's to copy and move.
         if copying {
-            let made = try await store.copy(bucket: id, from: from, to: to, owner: caller.owner, upsert: upsert)
+            let made = try await store.copy(bucket: id, from: from, to: to, upsert: upsert) { owner in
+                caller.owner ?? StorageRules.owner(owner, at: to)
+            }
             return Self.json(["Id": .string(made.id), "Key": .string("\(id)/\(to)")])
         }
-        let moved = try await store.move(bucket: id, from: from, to: to, upsert: upsert)
+        let moved = try await store.move(bucket: id, from: from, to: to, upsert: upsert) { owner in
+            StorageRules.owner(owner, at: to)
+        }
         return Self.json(["message": "Successfully moved", "Id": .string(moved.id), "Key": .string("\(id)/\(to)")])
     }
 

@@ -13,6 +13,7 @@ extension StorageAPI {
             var reply = StorageReply(
                 status: error.status, fields: [("content-type", "text/plain; charset=utf-8"), Self.version],
                 body: .bytes(Array(error.message.utf8)), fault: error)
+            if error.code == .slowDown { reply.fields.append(StorageAPI.retry) }
             if error.code == .otherVersion { reply.fields.append(("tus-version", TusHeaders.version)) }
             return reply
         }
@@ -162,7 +163,7 @@ extension StorageAPI {
         var judge = ContentJudge(
             declared: intent.contentType, fileExtension: FileName.fileExtension(StorageRules.name(intent.path.key)),
             rules: bucket.rules)
-        let writer = try await store.appendResumable(id, at: upload.length)
+        let writer = try await store.appendResumable(id, at: upload.length, isWhole: true)
         do throws(StorageError) {
             var offset = 0
             while offset < upload.length {

@@ -21,6 +21,9 @@ extension StorageAPI {
         token.metadata = try StorageRules.metadata(Self.metadata(header: request.field("x-metadata")))
         let text = signer.sign(token)
         let url = "/object/upload/sign/\(path.bucket)/\(path.key)?token=\(text)"
+        // Clients encode the key and put the storage's address in front.
+        try StorageRules.check(
+            link: "\(request.origin)/storage/v1\(PercentCoding.encode(path: url))", what: "the metadata or the path")
         return Self.json(["url": .string(url), "token": .string(text)])
     }
 

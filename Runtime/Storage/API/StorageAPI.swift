@@ -160,6 +160,9 @@ package final class StorageAPI: Sendable {
         StorageReply(status: status, fields: [("content-type", "application/json; charset=utf-8")], body: .bytes(value.bytes))
     }
 
+    /// Seconds after which asking again makes sense.
+    static let retry = (name: "retry-after", value: "1")
+
     /// The original's way to refuse.
     package static func refusal(_ error: StorageError) -> StorageReply {
         let status: Int =
@@ -174,7 +177,7 @@ package final class StorageAPI: Sendable {
                 ("message", .string(error.message)),
                 ("code", .string(error.code.rawValue)),
             ]), status: status)
-        if error.code == .slowDown { reply.fields.append(("retry-after", "1")) }
+        if error.code == .slowDown { reply.fields.append(retry) }
         reply.fault = error
         return reply
     }

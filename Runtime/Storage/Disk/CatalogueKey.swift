@@ -77,5 +77,7 @@ struct ByteText: Hashable, Sendable {
     func hash(into hasher: inout Hasher) {
         var text = text
         text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+        // No byte of a text: two texts side by side do not run together.
+        hasher.combine(UInt8(0xFF))
     }
 }

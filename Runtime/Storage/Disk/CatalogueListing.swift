@@ -1,4 +1,5 @@
 internal import GRDB
+internal import SwiftletSanitize
 
 /// One level of a bucket: the folders first, then the objects.
 ///
@@ -16,7 +17,12 @@ struct CatalogueListing {
         }
         self.query = query
         self.folder = folder
-        needle = (query.search ?? "").utf8.map(Self.lower)
+        // Names are kept composed; a search may come from a system that takes letters apart.
+        let search = query.search ?? ""
+        let composed = search.utf8.allSatisfy { $0 < 0x80 } ? search : sanitizeText(search)
+        // Nothing visible is in no name.
+        guard search.isEmpty || !composed.isEmpty else { return nil }
+        needle = composed.utf8.map(Self.lower)
     }
 
     func entries(in database: Database) throws -> [ListEntry] {
@@ -82,17 +88,21 @@ struct CatalogueListing {
             case .created_at: "created_at \(direction), name ASC"
             case .updated_at, .last_accessed_at: "updated_at \(direction), name ASC"
             }
-        // `instr` knows no wildcards.
+        // `instr` knows no wildcards. An object is found by its key and by the name it is shown under.
         let statement = try database.cachedStatement(
             sql: """
                 SELECT \(CatalogueObjects.listedColumns) FROM objects
                 WHERE \(query.owner == nil ? "" : "owner = ? AND ")bucket = ? AND folder = ?
-                \(needle.isEmpty ? "" : "AND instr(lower(name), ?) > 0") ORDER BY \(order) LIMIT ? OFFSET ?
+                \(needle.isEmpty ? "" : "AND (instr(lower(name), ?) > 0 OR instr(lower(display_name), ?) > 0)")
+                ORDER BY \(order) LIMIT ? OFFSET ?
                 """)
         var arguments: StatementArguments = []
         if let owner = query.owner { arguments += [owner] }
         arguments += [query.bucket, folder]
-        if !needle.isEmpty { arguments += [String(decoding: needle, as: UTF8.self)] }
+        if !needle.isEmpty {
+            let text = String(decoding: needle, as: UTF8.self)
+            arguments += [text, text]
+        }
         arguments += [limit, offset]
         let rows = try Row.fetchCursor(statement, arguments: arguments)
         while let row = try rows.next() {

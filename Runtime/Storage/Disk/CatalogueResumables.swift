@@ -59,7 +59,7 @@ enum CatalogueResumables {
     static func save(_ id: String, received: Int, in database: Database) throws {
         try database.cachedStatement(sql: "UPDATE resumables SET received = ? WHERE id = ?").execute(arguments: [received, id])
         // Given up meanwhile.
-        guard database.changesCount == 1 else { throw StorageError.noObject }
+        guard database.changesCount == 1 else { throw StorageError.noUpload(id) }
     }
 
     static func delete(_ id: String, in database: Database) throws {

@@ -9,6 +9,8 @@ final class DiskClaims: Sendable {
         /// Versions whose staged files somebody is writing.
         var staged: Set<String> = []
         var uploads = 0
+        /// The same by owner; no entry when there are none.
+        var slots: [ByteText?: Int] = [:]
         /// Bytes under way, by owner; no entry when there are none.
         var pending: [ByteText: Int] = [:]
         /// Bytes under way whose number is known and that are not on the disk yet, of everybody.
@@ -20,17 +22,31 @@ final class DiskClaims: Sendable {
 
     // MARK: Slots
 
-    func takeSlot(_ limit: Int) throws(StorageError) {
+    func takeSlot(of owner: String?, _ limits: StorageLimits) throws(StorageError) {
+        let share = limits.maxUploadsOfOwner
+        // Nobody in particular is several: the project's own uploads, and links that it signed.
+        let most = owner == nil ? max(1, limits.maxConcurrentUploads - share) : share
+        let owner = owner.map { ByteText($0) }
         let refusal: StorageError? = state.withLock { state in
             guard !state.closed else { return DiskFailure.closed }
-            guard state.uploads < limit else { return DiskFailure.busy }
+            guard state.uploads < limits.maxConcurrentUploads else { return DiskFailure.busy }
+            let held = state.slots[owner] ?? 0
+            guard held < most else { return DiskFailure.share(most) }
             state.uploads += 1
+            state.slots[owner] = held + 1
             return nil
         }
         if let refusal { throw refusal }
     }
 
-    func giveSlot() { state.withLock { $0.uploads -= 1 } }
+    func giveSlot(of owner: String?) {
+        let owner = owner.map { ByteText($0) }
+        state.withLock { state in
+            state.uploads -= 1
+            let held = (state.slots[owner] ?? 1) - 1
+            state.slots[owner] = held > 0 ? held : nil
+        }
+    }
 
     /// Whether it was open until now.
     func closeOnce() -> Bool {
@@ -103,7 +119,8 @@ final class DiskClaims: Sendable {
 final class UploadClaim: @unchecked Sendable {
     private let claims: DiskClaims
     private let owner: String?
-    private var slot = false
+    /// Whose slot it holds.
+    private var slot: String??
     private var names: (ObjectPath, String?)?
     private var writer: String?
     private var staged: String?
@@ -117,9 +134,9 @@ final class UploadClaim: @unchecked Sendable {
 
     deinit { release() }
 
-    func takeSlot(_ limit: Int) throws(StorageError) {
-        try claims.takeSlot(limit)
-        slot = true
+    func takeSlot(of owner: String?, _ limits: StorageLimits) throws(StorageError) {
+        try claims.takeSlot(of: owner, limits)
+        slot = .some(owner)
     }
 
     func take(_ path: ObjectPath, _ oneShot: String?) throws(StorageError) {
@@ -181,7 +198,7 @@ final class UploadClaim: @unchecked Sendable {
         pending = 0
         claims.expect(-expected)
         expected = 0
-        if slot { claims.giveSlot() }
-        slot = false
+        if let slot { claims.giveSlot(of: slot) }
+        slot = nil
     }
 }

@@ -5,6 +5,10 @@ internal import Glibc
 enum DiskFailure {
     static let full = StorageError(.storageFull, "The storage is full; try again later")
     static let busy = StorageError(.slowDown, "Too many uploads at once; try again in a moment")
+    static func share(_ most: Int) -> StorageError {
+        StorageError(
+            .slowDown, "\(most) of your uploads are under way, and no more may be at one time; try again when one has ended")
+    }
     static let closed = StorageError(
         .slowDown, "The storage is being closed; try again in a moment", cause: "the store is closed")
 

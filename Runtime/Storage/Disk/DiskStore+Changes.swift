@@ -9,7 +9,7 @@ extension DiskStore {
     /// - Returns: Those that were removed.
     package func remove(bucket: String, keys: [String], owner: String? = nil) async throws(StorageError) -> [ObjectInfo] {
         guard self.bucket(bucket) != nil else { throw .noBucket }
-        guard keys.count <= 1000 else { throw StorageError(.invalidRequest, "At most 1000 objects are removed at once") }
+        guard keys.count <= 1000 else { throw StorageError(.invalidParameter, "At most 1000 objects are removed at once") }
         let change = try await line.commit { database in
             var change = Change()
             for key in keys {
@@ -27,8 +27,10 @@ extension DiskStore {
     /// - Parameters:
     ///   - toBucket: Nil for the same one.
     ///   - owner: Only this user's object, and over this user's alone; nil for anybody's.
+    ///   - whose: Whose it is at its new place, from whose it was; nil keeps that.
     package func move(
-        bucket: String, from: String, to: String, toBucket: String? = nil, owner: String? = nil, upsert: Bool = false
+        bucket: String, from: String, to: String, toBucket: String? = nil, owner: String? = nil, upsert: Bool = false,
+        whose: (@Sendable (String?) -> String?)? = nil
     ) async throws(StorageError) -> ObjectInfo {
         let (source, target, claim) = try prepare(bucket, from, toBucket ?? bucket, to, owner)
         defer { claim.release() }
@@ -47,8 +49,11 @@ extension DiskStore {
             }
             try change.makeRoom(at: target, owner, upsert, in: database)
             try CatalogueObjects.delete(version: info.version, in: database)
+            // Given up by the row that goes, so that the books of both owners are kept.
+            if let owner = info.owner { change.touched.append(owner) }
             info.path = target
             info.updatedAt = time
+            if let whose { info.owner = whose(info.owner) }
             try change.insert(info, in: database)
             return change
         }
@@ -60,8 +65,10 @@ extension DiskStore {
     /// - Parameters:
     ///   - toBucket: Nil for the same one.
     ///   - owner: Only this user's object, and over this user's alone; the copy is this user's. Nil for anybody's, and the copy has the same owner.
+    ///   - whose: Whose the copy is, from whose the object is; nil for what `owner` says.
     package func copy(
-        bucket: String, from: String, to: String, toBucket: String? = nil, owner: String? = nil, upsert: Bool = false
+        bucket: String, from: String, to: String, toBucket: String? = nil, owner: String? = nil, upsert: Bool = false,
+        whose: (@Sendable (String?) -> String?)? = nil
     ) async throws(StorageError) -> ObjectInfo {
         let (source, target, claim) = try prepare(bucket, from, toBucket ?? bucket, to, owner)
         defer { claim.release() }
@@ -85,6 +92,7 @@ extension DiskStore {
             var info = original
             (info.id, info.path, info.version, info.etag) = (id, target, version, "\"\(version)\"")
             (info.owner, info.createdAt, info.updatedAt) = (owner ?? original.owner, time, time)
+            if let whose { info.owner = whose(original.owner) }
             try change.insert(info, in: database)
             try CatalogueObjects.checkQuota(of: info.owner, limits, in: database)
             return change

@@ -1,4 +1,5 @@
 internal import GRDB
+internal import SwiftletCrypto
 
 /// An upload that may come in several requests.
 package struct ResumableInfo: Hashable, Sendable {
@@ -17,6 +18,13 @@ extension StorageError {
     /// An append that does not begin where the upload stands.
     package static func wrongOffset(_ offset: Int) -> StorageError {
         StorageError(.wrongOffset, "The upload stands at \(offset); go on from there")
+    }
+
+    /// Nothing is remembered of an upload that has ended; but nobody has an id of that form who was not given one.
+    static func noUpload(_ id: String) -> StorageError {
+        Base64URL.decode(id)?.count == 32
+            ? StorageError(.uploadGone, "This upload has ended, or is too old; begin it anew")
+            : StorageError(.noSuchKey, "There is no such upload")
     }
 
     /// Whether it is `wrongOffset`: a conflict for TUS (409), not a bad request.
@@ -70,26 +78,28 @@ extension DiskStore {
     }
 
     /// How far an upload is.
-    /// - Throws: `.noSuchKey` when there is none: it was never begun, has ended, or is too old.
+    /// - Throws: `.uploadGone` when it has ended or is too old; `.noSuchKey` for an id that was never one.
     package func resumable(_ id: String) async throws(StorageError) -> ResumableInfo {
         try await threads.run { () throws(StorageError) in try self.entry(id).info }
     }
 
     private func entry(_ id: String) throws(StorageError) -> CatalogueResumables.Entry {
         let entry = try catalogue.ask { try CatalogueResumables.find(id, in: $0) }
-        guard let entry, entry.info.expiresAt > now() else {
-            throw StorageError(.noSuchKey, "There is no such upload, or not any more")
-        }
+        guard let entry, entry.info.expiresAt > now() else { throw .noUpload(id) }
         return entry
     }
 
-    /// Goes on with an upload; `.resourceLocked` while somebody else does, `wrongOffset` when it stands elsewhere.
-    package func appendResumable(_ id: String, at offset: Int) async throws(StorageError) -> ResumableWriter {
+    /// Goes on with an upload; `.resourceLocked` while somebody else does, `wrongOffset` when it stands elsewhere, `.slowDown` when no slot is
+    /// free for its owner.
+    /// - Parameter isWhole: All of it is here and only to be finished, which takes no slot: nobody would send the last byte again.
+    package func appendResumable(_ id: String, at offset: Int, isWhole: Bool = false) async throws(StorageError)
+        -> ResumableWriter
+    {
         let claim = UploadClaim(claims, owner: nil)
-        try claim.takeSlot(limits.maxConcurrentUploads)
         try claim.take(writer: id)
         return try await claim.releasing(threads) { () throws(StorageError) in
             let entry = try self.entry(id)
+            if !isWhole || offset != entry.info.length { try claim.takeSlot(of: entry.info.intent.owner, self.limits) }
             guard entry.info.offset == offset else { throw StorageError.wrongOffset(entry.info.offset) }
             claim.hold(staged: entry.version)
             var file = try self.folder.reopen(entry.version)

@@ -23,7 +23,7 @@ package final class DiskStore: Sendable {
     let claims = DiskClaims()
     let usageCache = UsageCache()
     let now: @Sendable () -> Int64
-    private let named: [String: Bucket]
+    private let named: BucketTable
 
     /// Opens the folder, or makes it, brings the catalogue up to date and clears away what a crash left.
     /// - Parameters:
@@ -38,7 +38,7 @@ package final class DiskStore: Sendable {
         self.limits = limits
         self.buckets = buckets
         self.now = now
-        named = Dictionary(buckets.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        named = BucketTable(buckets)
         folder = try DiskFolder(path: directory, fault: fault)
         try DiskSweep.refuseOrphans(folder)
         catalogue = try Catalogue(folder)
@@ -78,7 +78,7 @@ package final class DiskStore: Sendable {
         let bucket = try check(intent)
         let claim = UploadClaim(claims, owner: intent.owner)
         // What it holds is given back when it goes, if the next lines throw.
-        try claim.takeSlot(limits.maxConcurrentUploads)
+        try claim.takeSlot(of: intent.owner, limits)
         try claim.take(intent.path, intent.oneShot?.id)
         let version = try await claim.releasing(threads) { () throws(StorageError) in
             try self.admit(intent)

@@ -4,6 +4,9 @@ package struct StorageLimits: Hashable, Sendable {
     package var ownerQuotaBytes: Int?
     /// Uploads that are being written at one time, resumable ones among them.
     package var maxConcurrentUploads: Int
+    /// Those of them that one owner may hold, so that one user does not keep out everybody else. Links count for whoever signed them; what
+    /// belongs to nobody may take all but this many.
+    package var maxUploadsOfOwner: Int
     /// How long a resumable upload may lie unfinished, from its beginning; milliseconds.
     package var resumableLifetime: Int64
     /// Resumable uploads that are begun and not finished.
@@ -12,11 +15,12 @@ package struct StorageLimits: Hashable, Sendable {
     package var reservedBytes: Int
 
     package init(
-        ownerQuotaBytes: Int? = nil, maxConcurrentUploads: Int = 256, resumableLifetime: Int64 = 86_400_000,
-        maxResumables: Int = 4096, reservedBytes: Int = 16 << 20
+        ownerQuotaBytes: Int? = nil, maxConcurrentUploads: Int = 256, maxUploadsOfOwner: Int? = nil,
+        resumableLifetime: Int64 = 86_400_000, maxResumables: Int = 4096, reservedBytes: Int = 16 << 20
     ) {
         self.ownerQuotaBytes = ownerQuotaBytes
         self.maxConcurrentUploads = maxConcurrentUploads
+        self.maxUploadsOfOwner = maxUploadsOfOwner ?? max(1, maxConcurrentUploads / 4)
         self.resumableLifetime = resumableLifetime
         self.maxResumables = maxResumables
         self.reservedBytes = reservedBytes

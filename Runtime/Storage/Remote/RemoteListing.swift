@@ -7,11 +7,7 @@ struct RemoteListing: Sendable {
 
     /// - Throws: `.invalidParameter`. A store that does not list owners can be asked for one only below the folder that bears the owner's name.
     init(_ query: ListQuery, maxOffset: Int) throws(StorageError) {
-        guard (1...1000).contains(query.limit), (0...maxOffset).contains(query.offset) else {
-            throw StorageError(.invalidParameter, "limit must be 1 to 1000 and offset 0 to \(maxOffset)")
-        }
-        folder = query.prefix.isEmpty || query.prefix.utf8.last == UInt8(ascii: "/") ? query.prefix : query.prefix + "/"
-        guard folder.isEmpty || S3Endpoint.isKey(folder) else { throw StorageError(.invalidKey, "Invalid prefix") }
+        folder = try StorageSeam.folder(query, maxOffset: maxOffset)
         if let owner = query.owner {
             guard !owner.isEmpty, folder.utf8.starts(with: "\(owner)/".utf8) else {
                 throw StorageError(.invalidParameter, "Objects of one user can be listed only below the user's own folder")

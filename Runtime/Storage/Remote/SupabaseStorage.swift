@@ -14,7 +14,6 @@ package struct SupabaseStorage: StorageBackend {
     private let now: @Sendable () -> Int64
 
     static let maxAnswerBytes = 4 << 20
-    static let maxKeys = 1000
     /// A thousand rows have more members than a request from outside may.
     private static let limits = JSONLimits(depth: 32, members: 100_000, elements: 10_000, duplicateNames: .lastWins)
     /// What the service uses when nobody configured it, for a token that does not say.
@@ -36,9 +35,7 @@ package struct SupabaseStorage: StorageBackend {
     private var root: String { "\(origin.scheme)://\(origin.host)\(origin.path.isEmpty ? "/storage/v1" : origin.path)" }
 
     package func signUpload(_ grant: UploadGrant) async throws(StorageError) -> StoreUpload {
-        guard S3Text.isPlainValue(grant.contentType, upTo: 255), grant.contentType.utf8.contains(UInt8(ascii: "/")) else {
-            throw StorageError(.invalidMimeType, "The content type must be type/subtype in plain letters")
-        }
+        try grant.check()
         let route = "/object/upload/sign/\(try Self.route(grant.path))"
         let json = try await ask("POST", route, ["x-upsert": grant.upsert ? "true" : "false"], [:])
         guard let url = json["url"]?.string, let token = SupabaseReply.token(in: url) else { throw SupabaseReply.unreadable }
@@ -51,10 +48,8 @@ package struct SupabaseStorage: StorageBackend {
     package func signDownloads(
         _ paths: [ObjectPath], _ options: DownloadOptions
     ) async throws(StorageError) -> [Result<StoreDownload, StorageError>] {
-        guard options.expiresInSeconds > 0, options.expiresInSeconds <= 1 << 31 else {
-            throw StorageError(.invalidParameter, "expiresIn must be at least one second")
-        }
-        try Self.checkCount(paths.count)
+        try StorageSeam.check(count: paths.count)
+        try StorageSeam.check(seconds: options.expiresInSeconds)
         var results = [Result<StoreDownload, StorageError>](repeating: .failure(.noObject), count: paths.count)
         var places: [String: [Int]] = [:]
         for (place, path) in paths.enumerated() {
@@ -118,7 +113,8 @@ package struct SupabaseStorage: StorageBackend {
 
     package func remove(bucket: String, keys: [String]) async throws(StorageError) -> [ObjectInfo] {
         guard Self.isBucket(bucket) else { throw StorageError(.invalidBucketName, "Bucket name invalid") }
-        try Self.checkCount(keys.count)
+        try StorageSeam.check(count: keys.count)
+        let keys = keys.filter { S3Endpoint.isKey($0) }
         if keys.isEmpty { return [] }
         let body: JSON = ["prefixes": .array(keys.map { .string($0) })]
         guard let rows = try await ask("DELETE", "/object/\(S3Text.encoded(bucket))", [:], body).array else {
@@ -163,9 +159,5 @@ package struct SupabaseStorage: StorageBackend {
     private static func isBucket(_ name: String) -> Bool {
         (1...100).contains(name.utf8.count) && name != "." && name != ".."
             && name.utf8.allSatisfy { (0x20...0x7E).contains($0) && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "\\") }
-    }
-
-    private static func checkCount(_ count: Int) throws(StorageError) {
-        guard count <= maxKeys else { throw StorageError(.invalidParameter, "At most \(maxKeys) keys at a time") }
     }
 }

@@ -13,7 +13,6 @@ package struct S3Storage: StorageBackend {
     /// A page of 1000 keys of 1024 bytes, each three times as long when encoded, and what stands around them.
     static let maxAnswerBytes = 4 << 20
     static let maxPages = 10
-    static let maxKeys = 1000
     static let maxOffset = 10_000
 
     package init(presigner: S3Presigner, transport: any RemoteTransport, now: @escaping @Sendable () -> Int64) {
@@ -24,6 +23,7 @@ package struct S3Storage: StorageBackend {
 
     /// A `PUT` for an exact size, a form for an upper bound: a signature alone cannot bound one.
     package func signUpload(_ grant: UploadGrant) async throws(StorageError) -> StoreUpload {
+        try grant.check()
         if !grant.upsert, try await find(grant.path) != nil { throw .exists }
         let metadata = S3Marks(grant).fields
         switch grant.size {
@@ -34,7 +34,6 @@ package struct S3Storage: StorageBackend {
                     createOnce: !grant.upsert, metadata: metadata),
                 expires: grant.expiresInSeconds, now: now())
         case .upTo(let bytes):
-            guard bytes >= 0 else { throw StorageError(.invalidParameter, "A size must not be negative") }
             return try presigner.post(
                 S3Presigner.Form(
                     path: grant.path, contentType: grant.contentType, size: 0...bytes, sha256: grant.sha256, metadata: metadata),
@@ -46,7 +45,8 @@ package struct S3Storage: StorageBackend {
     package func signDownloads(
         _ paths: [ObjectPath], _ options: DownloadOptions
     ) async throws(StorageError) -> [Result<StoreDownload, StorageError>] {
-        try Self.checkCount(paths.count)
+        try StorageSeam.check(count: paths.count)
+        try StorageSeam.check(seconds: options.expiresInSeconds)
         return await RemoteBatch.map(paths) { path in
             do throws(StorageError) {
                 return .success(try link(to: try await info(path), options))
@@ -111,9 +111,9 @@ package struct S3Storage: StorageBackend {
 
     /// When one key fails the others are removed all the same, and then the failure is thrown; asking again does no harm.
     package func remove(bucket: String, keys: [String]) async throws(StorageError) -> [ObjectInfo] {
-        try Self.checkCount(keys.count)
-        var seen: Set<[UInt8]> = []
-        let keys = keys.filter { seen.insert(Array($0.utf8)).inserted }
+        try StorageSeam.check(count: keys.count)
+        var seen: Set<ByteText> = []
+        let keys = keys.filter { S3Endpoint.isKey($0) && seen.insert(ByteText($0)).inserted }
         let answers = await RemoteBatch.map(keys) { key -> Result<ObjectInfo?, StorageError> in
             do throws(StorageError) {
                 let path = ObjectPath(bucket: bucket, key: key)
@@ -130,9 +130,5 @@ package struct S3Storage: StorageBackend {
             if let info = try answer.get() { removed.append(info) }
         }
         return removed
-    }
-
-    private static func checkCount(_ count: Int) throws(StorageError) {
-        guard count <= maxKeys else { throw StorageError(.invalidParameter, "At most \(maxKeys) keys at a time") }
     }
 }

@@ -38,7 +38,8 @@ final class HostSockets: Sendable {
                     "realtime.membership_failed",
                     metadata: ["reason": "\(problem.reason.rawValue)", "detail": "\(problem.detail)", "channel": "\(topic)"])
             },
-            store: history, tables: history?.tables, now: { clock.wall() / 1_000_000 }
+            store: history, tables: history?.tables, placesIn: settings.history.map { $0 + ".places" },
+            now: { clock.wall() / 1_000_000 }
         ) { event in
             switch event {
             case .malformed(let reason): log.info("realtime.malformed", metadata: ["reason": "\(reason)"])

@@ -16,6 +16,10 @@ package final class Hub: Sendable {
     /// Milliseconds since 1970.
     let now: @Sendable () -> Int64
     private let topics = Mutex<[TopicName: Topic]>([:])
+    /// Who was in which topic before a restart, until the topic is used again; and the file that remembers it.
+    private let absent: Mutex<[TopicName: [Place]]>
+    private let placesFile: String?
+    private let placesSaved = Atomic<Int64>(0)
     private let ids = Atomic<UInt64>(0)
     private let pruned = Atomic<Int64>(0)
     private let lanes = Mutex<[LaneHub]>([])
@@ -33,7 +37,8 @@ package final class Hub: Sendable {
 
     package init(
         limits: HubLimits, settings: Settings, tokens: any TokenReader, authority: any ChannelAuthority,
-        store: (any HistoryStore)?, tables: MessageTables? = nil, messaging rules: MessagingLimits = .standard,
+        store: (any HistoryStore)?, tables: MessageTables? = nil, placesIn: String? = nil,
+        messaging rules: MessagingLimits = .standard,
         now: @escaping @Sendable () -> Int64, report: @escaping @Sendable (HubEvent) -> Void
     ) {
         self.limits = limits
@@ -44,6 +49,9 @@ package final class Hub: Sendable {
         self.report = report
         writer = store.map { HistoryWriter(store: $0, tables: tables, report: report) }
         messaging = Mutex(MessagingDesk(limits: rules))
+        placesFile = placesIn
+        let places = placesIn.map { RecoveryPlaces.read($0) } ?? []
+        absent = Mutex(Dictionary(grouping: places) { TopicName($0.topic, isPrivate: $0.isPrivate) })
         joinRate = Mutex(TokenBucket(perSecond: Double(limits.joinsPerSecond), burst: Double(limits.joinsPerSecond), now: now()))
     }
 
@@ -88,7 +96,11 @@ package final class Hub: Sendable {
                     name, TopicName(name, isPrivate: isPrivate), epoch: loaded.position.epoch, offset: loaded.position.lastOffset,
                     isDurable: true)
                 let cost = topic.restore(loaded.messages, dedup: loaded.dedup, now: now())
-                if insert(topic) === topic { counters.historyBytes.add(cost, ordering: .relaxed) }
+                topic.remember(absent.withLock { $0[topic.key] ?? [] })
+                if insert(topic) === topic {
+                    counters.historyBytes.add(cost, ordering: .relaxed)
+                    absent.withLock { $0[topic.key] = nil }
+                }
                 then(nil)
             }
         }
@@ -204,6 +216,7 @@ package final class Hub: Sendable {
             }
         }
         counters.topics.store(topics.withLock { $0.count }, ordering: .relaxed)
+        if now &- placesSaved.load(ordering: .relaxed) >= 5_000 { await savePlaces() }
         guard now &- pruned.load(ordering: .relaxed) >= 60_000 else { return }
         pruned.store(now, ordering: .relaxed)
         await writer?.prune(limits: limits, now: now)
@@ -229,7 +242,31 @@ package final class Hub: Sendable {
         everyLane { lane in for session in lane.sessions { session.end(.restarting) } }
     }
 
-    package func close() async { await writer?.close() }
+    package func close() async {
+        await savePlaces()
+        await writer?.close()
+    }
+
+    /// Writes down who is where in durable topics.
+    private func savePlaces() async {
+        guard let placesFile else { return }
+        let now = now()
+        placesSaved.store(now, ordering: .relaxed)
+        var places = topics.withLock { Array($0.values) }.filter(\.isDurable).flatMap { $0.places(now: now) }
+        for lane in lanes.withLock({ $0 }) {
+            places += await withCheckedContinuation { continuation in
+                lane.lane.submit { continuation.resume(returning: lane.sessions.flatMap { $0.places(now: now) }) }
+            }
+        }
+        places += absent.withLock { absent in
+            absent = absent.compactMapValues { all in
+                let fresh = all.filter { now &- $0.time <= limits.recoveryWindow }
+                return fresh.isEmpty ? nil : fresh
+            }
+            return absent.values.flatMap(\.self)
+        }
+        if let reason = RecoveryPlaces.write(places, to: placesFile) { report(.historyFailed(reason: reason)) }
+    }
 }
 
 /// Where sockets of one event loop come in.

@@ -435,6 +435,19 @@ package final class Session: @unchecked Sendable {
 
     var channels: [Channel] { slots.values.compactMap { if case .open(let channel) = $0 { channel } else { nil } } }
 
+    /// Where it is in durable topics, in case the host ends without a word.
+    func places(now: Int64) -> [Place] {
+        guard let highestRef else { return [] }
+        return channels.compactMap { channel in
+            guard channel.topic.isDurable, let identity = channel.identity, channel.permissions.contains(.broadcastRead) else {
+                return nil
+            }
+            return Place(
+                topic: channel.topic.name, isPrivate: channel.isPrivate, identity: Place.hash(identity),
+                epoch: channel.topic.epoch, offset: channel.confirmed, lastRef: highestRef, time: now)
+        }
+    }
+
     // MARK: Time
 
     /// Looks at what only time changes; called about every second.

@@ -48,6 +48,7 @@ final class Topic: Sendable {
     private struct Departure {
         /// The last message it is known to have.
         let offset: UInt64
+        let epoch: String
         let time: Int64
         /// What it said itself it does not hear again, unless it wanted to.
         let channel: UInt64
@@ -267,15 +268,51 @@ final class Topic: Sendable {
                     let limit = max(0, min(replay.limit ?? limits.replayLimit, limits.replayLimit))
                     admission.replay = state.history.filter { $0.time >= since }.suffix(limit)
                 }
-            } else if let returning, let ref = returning.ref,
-                let departure = state.departures[returning.identity]?
-                    .filter({ $0.lastRef < ref && now &- $0.time <= limits.recoveryWindow })
-                    .max(by: { $0.lastRef < $1.lastRef })
-            {
-                recover(from: departure.offset, ofEpoch: state.epoch, into: &admission, state)
-                admission.replay.removeAll { !$0.audience.includes(channel: departure.channel, socket: 0) }
+            } else if let returning, let ref = returning.ref {
+                comeBack(returning.identity, ref, into: &admission, &state, now: now)
             }
             return admission
+        }
+    }
+
+    /// Several sockets of one client may have been cut off, and nobody can tell which of them comes back: it gets what any of them missed. The
+    /// one that had most is thought to be it, so that nothing of the others is forgotten.
+    private func comeBack(_ identity: String, _ ref: UInt64, into admission: inout Admission, _ state: inout State, now: Int64) {
+        let key = Place.hash(identity)
+        guard var all = state.departures[key] else { return }
+        all.removeAll { now &- $0.time > limits.recoveryWindow }
+        let own = all.indices.filter { all[$0].lastRef < ref }
+        guard let earliest = own.min(by: { all[$0].offset < all[$1].offset }),
+            let latest = own.max(by: { all[$0].offset < all[$1].offset })
+        else { return }
+        let departure = all[earliest]
+        all.remove(at: latest)
+        state.departures[key] = all.isEmpty ? nil : all
+        recover(from: departure.offset, ofEpoch: departure.epoch, into: &admission, state)
+        if own.count == 1 { admission.replay.removeAll { !$0.audience.includes(channel: departure.channel, socket: 0) } }
+    }
+
+    /// Where clients are that were cut off, and the window in which they may come back has not passed.
+    func places(now: Int64) -> [Place] {
+        state.withLock { state in
+            state.departures.flatMap { identity, all in
+                all.filter { now &- $0.time <= limits.recoveryWindow }.map {
+                    Place(
+                        topic: name, isPrivate: key.isPrivate, identity: identity, epoch: $0.epoch, offset: $0.offset,
+                        lastRef: $0.lastRef, time: $0.time)
+                }
+            }
+        }
+    }
+
+    /// Before anybody has joined: who was there before a restart.
+    func remember(_ places: [Place]) {
+        state.withLock { state in
+            for place in places {
+                state.departures[place.identity, default: []].append(
+                    Departure(
+                        offset: place.offset, epoch: place.epoch, time: place.time, channel: 0, lastRef: place.lastRef))
+            }
         }
     }
 
@@ -308,10 +345,11 @@ final class Topic: Sendable {
             guard read, let departing, let ref = departing.ref else { return }
             if state.departures.count >= 4096 { forgetDepartures(&state, now: now) }
             guard state.departures.count < 4096 else { return }
-            var same = state.departures[departing.identity] ?? []
+            let key = Place.hash(departing.identity)
+            var same = state.departures[key] ?? []
             if same.count >= 8 { same.removeFirst() }
-            same.append(Departure(offset: confirmed, time: now, channel: channel, lastRef: ref))
-            state.departures[departing.identity] = same
+            same.append(Departure(offset: confirmed, epoch: state.epoch, time: now, channel: channel, lastRef: ref))
+            state.departures[key] = same
         }
     }
 

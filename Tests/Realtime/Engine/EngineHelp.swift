@@ -181,13 +181,14 @@ final class EngineBench {
 
     init(
         _ limits: HubLimits = HubLimits(), _ settings: Hub.Settings = Hub.Settings(), store: (any HistoryStore)? = nil,
-        time: ManualTime = ManualTime()
+        places: String? = nil, time: ManualTime = ManualTime()
     ) {
         self.time = time
         let events = EventLog()
         self.events = events
         hub = Hub(
             limits: limits, settings: settings, tokens: PlainTokens(time: time), authority: authority, store: store,
+            placesIn: places,
             now: { time.now }, report: { event in events.all.withLock { $0.append(event) } })
         let hub = hub
         hubLanes = lanes.map { hub.makeLane($0) }

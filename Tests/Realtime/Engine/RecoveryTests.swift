@@ -254,4 +254,82 @@ import Testing
         #expect(await b.lane.run { b.socket.frames.count == 2 })
         #expect(b.replies().map { $0.at("response", "offset") as? Int ?? 0 } == [5, 6])
     }
+
+    @Test func `two sockets of one client that are cut off both get what they missed, whoever comes back first`() {
+        for first in ["a", "b"] {
+            let bench = EngineBench()
+            let talker = TestClient(bench, "talker")
+            talker.join("room")
+            let (a, b) = (TestClient(bench, "u"), TestClient(bench, "u"))
+            a.join("room")
+            b.skipRefs(to: 5)
+            b.join("room")
+            talker.broadcast("room", "m", #"{"n":1}"#)
+            bench.run()
+            for client in [a, b] {
+                client.session.mark()
+                client.session.confirm()
+            }
+            a.session.closed()
+            talker.broadcast("room", "m", #"{"n":2}"#)
+            bench.run()
+            b.session.mark()
+            b.session.confirm()
+            b.session.closed()
+            talker.broadcast("room", "m", #"{"n":3}"#)
+            bench.run()
+            var heard: [String: [Int]] = [:]
+            for name in first == "a" ? ["a", "b"] : ["b", "a"] {
+                let back = TestClient(bench, "u")
+                back.skipRefs(to: name == "a" ? 20 : 7)
+                back.join("room")
+                heard[name] = back.broadcasts().map { $0.n ?? -1 }
+            }
+            #expect(heard["a"] == [2, 3], "\(first) first")
+            #expect(heard["b"]?.suffix(1) == [3], "\(first) first")
+        }
+    }
+
+    @Test func `after a restart a client gets what it missed without asking`() async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("places-\(UUID())")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let file = folder.appendingPathComponent("places").path
+        let (store, time) = (HeldStore(), ManualTime())
+        let config = #"{"private":true,"broadcast":{"ack":true}}"#
+        let first = EngineBench(store: store, places: file, time: time)
+        for user in ["a", "b"] { first.authority.set(user, "room", .all) }
+        let (a, b) = (TestClient(first, "a"), TestClient(first, "b"))
+        for client in [a, b] { client.join("room", config) }
+        #expect(await a.lane.run { a.socket.frames.count == 1 && b.socket.frames.count == 1 })
+        for n in 1...3 { a.broadcast("room", "m", #"{"n":\#(n)}"#) }
+        #expect(await a.lane.run { b.socket.frames.count == 4 })
+        b.session.mark()
+        b.session.confirm()
+        first.hub.closeAll()
+        let isClosed = Mutex(false)
+        let hub = first.hub
+        Task {
+            await hub.close()
+            isClosed.withLock { $0 = true }
+        }
+        for _ in 0..<20_000 where !isClosed.withLock({ $0 }) {
+            first.run()
+            try await Task.sleep(for: .milliseconds(1))
+        }
+        #expect(try String(contentsOfFile: file, encoding: .utf8).contains("\"room\""))
+
+        let second = EngineBench(store: store, places: file, time: time)
+        for user in ["a", "b"] { second.authority.set(user, "room", .all) }
+        let again = TestClient(second, "a")
+        again.join("room", config)
+        #expect(await again.lane.run { again.socket.frames.count == 1 })
+        again.broadcast("room", "m", #"{"n":4}"#)
+        #expect(await again.lane.run { again.socket.frames.count == 2 })
+        let back = TestClient(second, "b")
+        back.skipRefs(to: 9)
+        back.join("room", config)
+        #expect(await back.lane.run { back.socket.frames.count == 2 })
+        #expect(back.broadcasts().map { $0.n ?? -1 } == [4])
+    }
 }

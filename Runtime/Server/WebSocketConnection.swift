@@ -154,7 +154,9 @@ package final class WebSocketConnection: ChannelDuplexHandler, @unchecked Sendab
         phase = .closing
         closingSince = loop.clock.steady()
         write(ByteBuffer(bytes: WebSocketFrames.close(close)))
-        tell(end)
+        guard end == .ended else { return tell(end) }
+        // The client's own close frame will say that it has read everything before ours.
+        listener?.marked()
     }
 
     private func tell(_ end: WebSocketEnd) {
@@ -166,6 +168,7 @@ package final class WebSocketConnection: ChannelDuplexHandler, @unchecked Sendab
 
     private func cut() {
         guard phase != .closed else { return }
+        tell(phase == .closing ? .ended : .lost)
         phase = .closed
         context?.close(mode: .all, promise: nil)
     }
@@ -195,8 +198,10 @@ package final class WebSocketConnection: ChannelDuplexHandler, @unchecked Sendab
     private func take(_ event: WebSocketEvent) {
         guard phase == .open else {
             // The answer to our close, or the last of what was on its way.
-            if case .close = event { cutAfterFlush() }
-            return
+            guard case .close = event, phase == .closing else { return }
+            listener?.confirmed()
+            tell(.ended)
+            return cutAfterFlush()
         }
         switch event {
         case .text(let bytes): listener?.received(text: bytes)
@@ -243,13 +248,14 @@ package final class WebSocketConnection: ChannelDuplexHandler, @unchecked Sendab
     }
 
     package func channelInactive(context: ChannelHandlerContext) {
+        let end: WebSocketEnd = phase == .open ? .lost : .ended
         phase = .closed
         loop.remove(self)
         if isCounted {
             isCounted = false
             loop.counts.giveBack(peer)
         }
-        tell(.lost)
+        tell(end)
     }
 
     // MARK: Time

@@ -51,6 +51,7 @@ package final class Session: @unchecked Sendable {
     private var behindSince: Int64 = 0
     private var behindCost = 0
     private var isOpen = true
+    private var isEnding = false
 
     init(hub: Hub, lane: LaneHub, socket: any RealtimeSocket, serializer: Serializer, facts: TokenFacts) {
         id = hub.nextID()
@@ -89,7 +90,7 @@ package final class Session: @unchecked Sendable {
     }
 
     private func read(_ decode: () throws(MessageFault) -> ClientMessage) {
-        guard isOpen else { return }
+        guard isOpen, !isEnding else { return }
         do throws(MessageFault) {
             let message = try decode()
             noteRef(message.ref)
@@ -452,7 +453,7 @@ package final class Session: @unchecked Sendable {
 
     /// Looks at what only time changes; called about every second.
     package func tick() {
-        guard isOpen else { return }
+        guard isOpen, !isEnding else { return }
         let now = hub.now()
         for channel in channels {
             if let fault = expiry(of: channel.facts) { end(channel, saying: fault.message) }
@@ -526,11 +527,11 @@ package final class Session: @unchecked Sendable {
 
     private func noteLoneliness() { if slots.isEmpty { lonelySince = hub.now() } }
 
-    /// Ends the socket.
+    /// Ends the socket. The client's answer, if one comes, says that it has everything before; ``closed()`` is called in any case.
     func end(_ end: SocketEnd) {
-        guard isOpen else { return }
+        guard isOpen, !isEnding else { return }
+        isEnding = true
         socket.close(end)
-        closed()
     }
 
     /// The socket is gone, or about to.

@@ -88,7 +88,13 @@ final class RecordingSocket: RealtimeSocket {
         frames.append((first & 15 == 1, Array(frame.readableBytesView)))
     }
 
-    func close(_ end: SocketEnd) { self.end = end }
+    /// What the connection does when it is gone.
+    var gone: () -> Void = {}
+
+    func close(_ end: SocketEnd) {
+        self.end = end
+        gone()
+    }
 
     func take() -> [(isText: Bool, payload: [UInt8])] {
         defer { frames = [] }
@@ -106,7 +112,9 @@ final class TestClient {
     init(_ bench: EngineBench, _ token: String, _ serializer: Serializer = .v1, lane: Int = 0) {
         self.lane = bench.lanes[lane]
         let facts = try! PlainTokens(time: bench.time).read(token).get()
-        session = bench.hubLanes[lane].open(socket, serializer, facts)
+        let session = bench.hubLanes[lane].open(socket, serializer, facts)
+        self.session = session
+        socket.gone = { [unowned session] in session.closed() }
     }
 
     @discardableResult

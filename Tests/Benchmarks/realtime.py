@@ -32,7 +32,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 LOAD = os.environ.get("BENCH_SOCKETS", str(pipeline.ROOT / ".build-bench" / "release" / "bench-sockets"))
 PARTS = ["idle", "fanout", "joins", "connects", "slow"]
 # What a server needs besides its clients: listeners, logs, its own files.
-SPARE = 128
+SPARE = 512
 
 
 class Server:
@@ -258,7 +258,7 @@ def swiftlet(options):
     return lambda port, folder: [
         program, "serve", "--port", str(port), "--admin-port", "none", "--address-limit", "none", "--log-format", "json",
         "--max-connections", "65536", "--max-connections-per-address", "65536", "--threads", "2" if options.both_cores else "1",
-        "--storage", str(folder / "store"), *shlex.split(options.flags)]
+        "--realtime-join-rate", "1000000", "--realtime-message-rate", "100000", "--storage", str(folder / "store"), *shlex.split(options.flags)]
 
 
 def deno(port, folder):

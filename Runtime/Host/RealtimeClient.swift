@@ -36,6 +36,8 @@ final class RealtimeClient: WebSocketListener, RealtimeSocket {
     // MARK: To the client
 
     func send(_ frame: ByteBuffer) { socket.send(frame) }
+    func push(_ frame: ByteBuffer) { socket.push(frame) }
+    func flush() { socket.flush() }
 
     var canTake: Bool { socket.canTake }
 

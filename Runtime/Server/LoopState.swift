@@ -91,7 +91,7 @@ final class LoopState: @unchecked Sendable {
         eventLoop.execute { [self] in
             var sockets: [WebSocketConnection] = []
             swap(&sockets, &unflushedSockets)
-            for socket in sockets where socket.needsFlush { socket.flush() }
+            for socket in sockets { socket.turnEnded() }
             sockets.removeAll(keepingCapacity: true)
             if unflushedSockets.isEmpty { swap(&sockets, &unflushedSockets) }
         }
@@ -117,6 +117,15 @@ final class LoopState: @unchecked Sendable {
     }
 
     var socketCount: Int { sockets.count }
+
+    /// Pings that this sweep may still send: very many at once would keep everybody else waiting, and the next sweep is near.
+    private var pingsLeft = 0
+
+    func mayPing() -> Bool {
+        guard pingsLeft > 0 else { return false }
+        pingsLeft -= 1
+        return true
+    }
 
     func socketEnded(_ end: WebSocketEnd) { socketEnds[end, default: 0] += 1 }
 
@@ -162,6 +171,7 @@ final class LoopState: @unchecked Sendable {
             if index < connections.count { connections[index].tick(now) }
             index -= 1
         }
+        pingsLeft = max(64, sockets.count / 16)
         index = sockets.count - 1
         while index >= 0 {
             if index < sockets.count { sockets[index].tick(now) }

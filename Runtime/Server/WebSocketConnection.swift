@@ -70,7 +70,8 @@ package final class WebSocketConnection: ChannelDuplexHandler, @unchecked Sendab
     private var pingNumber: UInt64 = 0
     /// Something was written after the last mark.
     private var hasUnmarked = false
-    private(set) var needsFlush = false
+    private var hasUnflushed = false
+    private var isFlushScheduled = false
 
     /// Times in nanoseconds.
     private enum Rule {
@@ -114,10 +115,24 @@ package final class WebSocketConnection: ChannelDuplexHandler, @unchecked Sendab
 
     /// Takes a whole frame; it goes out with everything else of this turn of the loop.
     package func send(_ frame: ByteBuffer) {
+        push(frame)
+        flushSoon()
+    }
+
+    /// Takes a whole frame, which goes out with the next ``flush()``.
+    package func push(_ frame: ByteBuffer) {
         guard phase == .open else { return }
         if !channel.isWritable, unsent > loop.configuration.maxUnsent &* 2 { return fallBehind() }
         hasUnmarked = true
-        write(frame)
+        hasUnflushed = true
+        context?.write(wrapOutboundOut(frame), promise: nil)
+    }
+
+    /// Sends what was taken.
+    package func flush() {
+        guard hasUnflushed else { return }
+        hasUnflushed = false
+        context?.flush()
     }
 
     /// False once `maxUnsent` is waiting to be taken. Answers may still be sent, up to twice as much; everything else can wait.
@@ -130,15 +145,21 @@ package final class WebSocketConnection: ChannelDuplexHandler, @unchecked Sendab
     }
 
     private func write(_ frame: ByteBuffer) {
+        hasUnflushed = true
         context?.write(wrapOutboundOut(frame), promise: nil)
-        guard !needsFlush else { return }
-        needsFlush = true
+        flushSoon()
+    }
+
+    private func flushSoon() {
+        guard hasUnflushed, !isFlushScheduled else { return }
+        isFlushScheduled = true
         loop.flushTogether(self)
     }
 
-    func flush() {
-        needsFlush = false
-        context?.flush()
+    /// The turn is over.
+    func turnEnded() {
+        isFlushScheduled = false
+        flush()
     }
 
     /// More is waiting for it than a client may leave waiting: the others do not wait for it.
@@ -227,7 +248,7 @@ package final class WebSocketConnection: ChannelDuplexHandler, @unchecked Sendab
     private func cutAfterFlush() {
         guard phase == .closing, let context else { return }
         phase = .closed
-        needsFlush = false
+        hasUnflushed = false
         let sent = loop.eventLoop.makePromise(of: Void.self)
         sent.futureResult.whenComplete { [self] _ in self.context?.close(mode: .all, promise: nil) }
         context.writeAndFlush(wrapOutboundOut(loop.emptyBuffer), promise: sent)
@@ -286,7 +307,7 @@ package final class WebSocketConnection: ChannelDuplexHandler, @unchecked Sendab
     }
 
     private func ping(_ now: Int64) {
-        guard channel.isWritable else { return }
+        guard channel.isWritable, loop.mayPing() else { return }
         pinged = now
         lastMark = now
         hasUnmarked = false

@@ -91,17 +91,17 @@ final class Channel {
         case .replay(let entry):
             guard let frame = entry.replayed(session.serializer) else { return }
             written = max(written, entry.offset)
-            session.send(frame)
+            session.push(frame)
         case .broadcast(let entry):
             guard entry.sequence > joinedAt, permissions.contains(.broadcastRead) else { return }
             written = entry.offset
             guard entry.audience.includes(channel: id, socket: session.id), let frame = entry.frame(session.serializer) else {
                 return
             }
-            session.send(frame)
+            session.push(frame)
         case .presence(let change):
             guard let after = hearsPresenceAfter, change.sequence > after else { return }
-            session.send(change.frame(session.serializer))
+            session.push(change.frame(session.serializer))
         }
     }
 

@@ -9,6 +9,9 @@ package protocol Lane: AnyObject, Sendable {
 package protocol RealtimeSocket: AnyObject {
     /// Takes a whole WebSocket frame; it goes out with everything else of this turn.
     func send(_ frame: ByteBuffer)
+    /// The same, but it goes out with ``flush()``: for many sockets that get one thing each, so that each is visited once.
+    func push(_ frame: ByteBuffer)
+    func flush()
     /// Whether more than a frame may be given to it now. After false, wait for ``Session/writable()``.
     var canTake: Bool { get }
     /// Sends what was taken and a close frame; nothing is received any more.

@@ -99,7 +99,12 @@ final class LaneHub: @unchecked Sendable {
 
     private func hand(_ batch: [Delivery], to members: [Channel], from start: Int, of room: Room) {
         let end = min(start + Self.chunk, members.count)
-        if start < end { for index in start..<end { for delivery in batch { members[index].hear(delivery) } } }
+        for index in start..<max(start, end) {
+            let member = members[index]
+            for delivery in batch { member.hear(delivery) }
+            // While all that belongs to this socket is at hand.
+            member.session.flush()
+        }
         if end < members.count {
             let rest = LaneBound((members, room))
             lane.submit { [self] in hand(batch, to: rest.value.0, from: end, of: rest.value.1) }

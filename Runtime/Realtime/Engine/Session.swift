@@ -46,6 +46,8 @@ package final class Session: @unchecked Sendable {
     private var joinRate: TokenBucket
     private var highestRef: UInt64?
     private var lonelySince: Int64
+    /// No channel's token ends before this, in seconds since 1970.
+    private var earliestExpiry = Double.infinity
     /// Channels that wait for the socket, since when, and what waits.
     private var lagging: [Channel] = []
     private var behindSince: Int64 = 0
@@ -73,7 +75,8 @@ package final class Session: @unchecked Sendable {
 
     private var party: MessagingParty { MessagingParty(user: facts.subject, connection: id, speaksForOthers: false) }
 
-    func send(_ frame: ByteBuffer) { socket.send(frame) }
+    func push(_ frame: ByteBuffer) { socket.push(frame) }
+    func flush() { socket.flush() }
     private func send(_ frame: WireFrame) { socket.send(frame.onTheWire) }
 
     // MARK: What comes in
@@ -278,6 +281,7 @@ package final class Session: @unchecked Sendable {
 
         let recovery = admission.recovery.map { Session.tell($0, admission) }
         reply(message, ok: true, JoinResponse.ok(postgresChanges: [], recovery: recovery))
+        earliestExpiry = min(earliestExpiry, facts.expiry)
         for entry in admission.replay { channel.hear(.replay(entry)) }
         if case .incomplete = admission.recovery {
             send(
@@ -406,6 +410,7 @@ package final class Session: @unchecked Sendable {
         }
         if let fault = expiry(of: facts) { return end(channel, saying: fault.message) }
         channel.facts = facts
+        earliestExpiry = min(earliestExpiry, facts.expiry)
         guard channel.isPrivate else { return }
         if let granted = hub.authority.granted(facts, in: channel.topic.name) { return change(channel, to: granted) }
         let (name, authority) = (channel.topic.name, hub.authority)
@@ -455,8 +460,11 @@ package final class Session: @unchecked Sendable {
     package func tick() {
         guard isOpen, !isEnding else { return }
         let now = hub.now()
-        for channel in channels {
-            if let fault = expiry(of: channel.facts) { end(channel, saying: fault.message) }
+        if Double(now) / 1000 >= earliestExpiry {
+            for channel in channels {
+                if let fault = expiry(of: channel.facts) { end(channel, saying: fault.message) }
+            }
+            earliestExpiry = channels.reduce(.infinity) { min($0, $1.facts.expiry) }
         }
         if !lagging.isEmpty, now &- behindSince > hub.limits.stall { return end(.slowConsumer) }
         if slots.isEmpty, now &- lonelySince > hub.limits.idleSocket { end(.noChannels) }
@@ -491,6 +499,7 @@ package final class Session: @unchecked Sendable {
             behindCost -= cost
             if !isDone { lagging.append(channel) }
         }
+        flush()
     }
 
     // MARK: The end

@@ -80,6 +80,9 @@ final class RecordingSocket: RealtimeSocket {
     var room = Int.max
     var canTake: Bool { frames.count < room }
 
+    func push(_ frame: ByteBuffer) { send(frame) }
+    func flush() {}
+
     func send(_ frame: ByteBuffer) {
         var frame = frame
         guard let first: UInt8 = frame.readInteger(), let length: UInt8 = frame.readInteger() else { return }

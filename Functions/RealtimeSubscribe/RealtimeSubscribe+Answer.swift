@@ -21,6 +21,8 @@ extension RealtimeSubscribe {
             let refreshAt: String
             /// By channel, all that the token opens.
             let permissions: JSON
+            /// By channel, where messages are counted: those of others that the caller has not read.
+            let unread: JSON
         }
 
         struct Features: Encodable {
@@ -55,7 +57,8 @@ extension RealtimeSubscribe {
                 filters: Filters(userId: user, customerId: customer, conversationId: wish.conversation), url: grant.socketURL,
                 token: grant.token, expiresAt: ISOTime.text(grant.expiresAt), refreshAt: ISOTime.text(grant.refreshAt),
                 permissions: JSON(
-                    members: grant.channels.map { ($0.name, .array($0.permissions.names.map { .string($0) })) }))
+                    members: grant.channels.map { ($0.name, .array($0.permissions.names.map { .string($0) })) }),
+                unread: JSON(members: grant.channels.compactMap { channel in channel.unread.map { (channel.name, JSON($0)) } }))
         }
     }
 

@@ -5,7 +5,7 @@ import SwiftletSanitize
 /// Gives a signed-in user what it takes to follow a conversation, or the messages that are the user's own, as they happen; and ends that.
 ///
 /// `POST` `{"conversationId"?, "includePresence"?, "includeTyping"?, "includeReadReceipts"?}` → `{"success", "version", "timestamp", "data":
-/// {"supabaseUrl", "supabaseKey", "channels", "features", "filters", "url", "token", "expiresAt", "refreshAt", "permissions"}}`. `DELETE`
+/// {"supabaseUrl", "supabaseKey", "channels", "features", "filters", "url", "token", "expiresAt", "refreshAt", "permissions", "unread"}}`. `DELETE`
 /// with an optional `{"channels": […]}` → `{"success", "data": {"message", "channels", "ended"}}`. Times are ISO 8601.
 ///
 /// The host's realtime has the last word: it decides who belongs to a conversation, and makes the token.

@@ -14,7 +14,7 @@ struct RealtimeEngineOptions: ParsableArguments {
     var realtimeHistoryAge: Int?
     @Flag(help: "Only private channels may be joined.") var realtimePrivateOnly = false
     @Flag(help: "Replay by time is served on channels that are not private, too.") var realtimeReplayPublic = false
-    @Option(help: ArgumentHelp("Sockets at once. (default: 20000)", valueName: "count")) var realtimeMaxSockets: Int?
+    @Option(help: ArgumentHelp("Sockets at once. (default: 16000)", valueName: "count")) var realtimeMaxSockets: Int?
     @Option(help: ArgumentHelp("Channels of one socket. (default: 100)", valueName: "count")) var realtimeMaxChannels: Int?
     @Option(help: ArgumentHelp("Joins a second, of the whole host. (default: 5000)", valueName: "count"))
     var realtimeJoinRate: Int?

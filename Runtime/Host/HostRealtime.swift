@@ -144,13 +144,25 @@ package final class HostRealtime: Sendable {
         var refused: [String] = []
         for name in names {
             let permissions = try await permissions(of: member, on: name)
-            if permissions.isEmpty { refused.append(name) } else { channels.append(.init(name: name, permissions: permissions)) }
+            if permissions.isEmpty {
+                refused.append(name)
+            } else {
+                channels.append(
+                    .init(name: name, permissions: permissions, unread: await unread(by: member, on: name, permissions)))
+            }
         }
         guard !channels.isEmpty else {
             throw HTTPError(403, .forbidden, "You may neither listen nor speak on \(HostRealtime.list(names))")
         }
         if let projectOrigin { return try elsewhere(projectOrigin, channels, refused, member) }
         return try here(origin, channels, refused, member, lifetime: lifetime)
+    }
+
+    private func unread(by member: Member, on channel: String, _ permissions: ChannelPermissions) async -> Int? {
+        guard let user = member.subject, permissions.contains(.broadcastRead), let engine = state.withLock({ $0.engine }) else {
+            return nil
+        }
+        return await engine.unread(user: user, channel: channel)
     }
 
     private func permissions(of member: Member, on channel: String) async throws(HTTPError) -> ChannelPermissions {
@@ -241,7 +253,7 @@ package final class HostRealtime: Sendable {
         guard ChannelName.isName(message.topic) else { throw HostRealtime.badName("topic") }
         guard ChannelName.isName(message.event) else { throw HostRealtime.badName("event") }
         if let id = message.id {
-            guard (1...64).contains(id.utf8.count), id.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
+            guard BroadcastContent.isID(id) else {
                 throw HTTPError(
                     422, .invalidInput, "The id of a message is 1 to 64 visible ASCII characters",
                     problems: [.init(field: "id", message: "1 to 64 visible ASCII characters")])

@@ -9,8 +9,8 @@ extension Host: ExchangeHandler {
     package func receive(_ exchange: Exchange) {  //                                      1  Server read the head
         let passage = Passage(exchange, host: self)  //                                   2  open the record
         do throws(HTTPError) {
+            try checkUpgrade(exchange.head)
             guard try route(passage) else { return }  //                                  3  path → function
-            try checkUpgrade(passage)
             guard try !answeredByCORS(passage) else { return }  //                        4  preflight, method
             try admitPeer(passage)  //                                                    5  coarse limit per address
             try authenticate(passage)  //                                                 6  token or key → identity
@@ -37,10 +37,10 @@ extension Host: ExchangeHandler {
 }
 
 extension Host {
-    /// A WebSocket handshake for a function: refused by its form. A good one goes on as the plain request it also is.
-    func checkUpgrade(_ passage: Passage) throws(HTTPError) {
-        let head = passage.exchange.head
-        guard passage.api == nil, head.upgrade == .webSocket else { return }
+    /// A WebSocket handshake that is none: refused by its form, whatever it is for. A good one goes on as the plain request it also is; realtime
+    /// judges its own.
+    func checkUpgrade(_ head: RequestHead) throws(HTTPError) {
+        guard head.upgrade == .webSocket, head.withPath({ routes.match($0) }) != .realtime else { return }
         guard head.method == .get, head.fields.count(of: "sec-websocket-key") == 1,
             head.fields.string("sec-websocket-version") == "13"
         else { throw HTTPError(400, .badRequest, "The WebSocket handshake is malformed") }

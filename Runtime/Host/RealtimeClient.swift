@@ -45,6 +45,7 @@ final class RealtimeClient: WebSocketListener, RealtimeSocket {
         switch end {
         case .slowConsumer: socket.fallBehind()
         case .restarting: socket.close(.restarting)
+        case .tooManyMessages: socket.close(.policy)
         case .noChannels, .tooManyJoins: socket.close(.goingAway)
         }
     }

@@ -39,7 +39,8 @@ struct RealtimeTokens: TokenReader {
 
     private func fault(_ refusal: AuthRefusal, _ text: String) -> TokenFault {
         switch refusal.reason {
-        case .expired: .expired(max(0, Int(Double(clock.wall()) / 1e9 - (RealtimeTokens.expiry(of: text) ?? 0))))
+        case .expired:
+            .expired(max(0, Int(max(0, min(1e12, Double(clock.wall()) / 1e9 - (RealtimeTokens.expiry(of: text) ?? 0))))))
         case .noExpiry, .claimType: .lacksClaims
         case .signature, .unknownKey, .noKey, .staleKeys, .ambiguousKey, .issuer, .audience, .notYetValid: .signature
         default: .malformed

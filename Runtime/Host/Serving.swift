@@ -95,6 +95,8 @@ package final class HostService: Service {
         await host.background.wait(atMost: max(.zero, end - .now))
         await host.stopInvokers(grace: max(.seconds(1), end - .now))
         await admin?.shutdown(drain: .zero)
+        realtimeUpkeep.cancel()
+        await realtimeUpkeep.value
         await host.close()
     }
 

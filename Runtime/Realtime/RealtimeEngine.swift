@@ -18,4 +18,11 @@ package protocol RealtimeEngine: Sendable {
     /// - Parameter reason: for the log and the client; stable words.
     /// - Returns: the channels that were subscribed, each once.
     func disconnect(user: String, channels: [String], reason: String) async -> [String]
+
+    /// Messages of others on a private channel that the user has not read; nil where nobody counts them.
+    func unread(user: String, channel: String) async -> Int?
+}
+
+extension RealtimeEngine {
+    package func unread(user: String, channel: String) async -> Int? { nil }
 }

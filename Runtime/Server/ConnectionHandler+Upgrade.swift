@@ -22,6 +22,11 @@ extension ConnectionHandler: RemovableChannelHandler {
         head.writeStaticString("\r\n")
         write(buffer: head)
         flush()
+        // The connection may have broken over it; then nobody would tell the other handler.
+        guard channel.isActive, phase == .exchange else {
+            context.pipeline.syncOperations.removeHandler(socket, promise: nil)
+            return false
+        }
 
         current = nil
         exchange.connection = nil

@@ -38,7 +38,7 @@ package enum WebSocketEnd: String, Sendable, CaseIterable {
 }
 
 /// One WebSocket: the only handler of its channel once the handshake has been answered.
-package final class WebSocketConnection: ChannelDuplexHandler, @unchecked Sendable {
+package final class WebSocketConnection: ChannelDuplexHandler, RemovableChannelHandler, @unchecked Sendable {
     package typealias InboundIn = ByteBuffer
     package typealias InboundOut = Never
     package typealias OutboundIn = Never
@@ -71,6 +71,7 @@ package final class WebSocketConnection: ChannelDuplexHandler, @unchecked Sendab
     /// Something was written after the last mark.
     private var hasUnmarked = false
     private var hasUnflushed = false
+    private var isCutting = false
     private var isFlushScheduled = false
 
     /// Times in nanoseconds.
@@ -163,8 +164,18 @@ package final class WebSocketConnection: ChannelDuplexHandler, @unchecked Sendab
     }
 
     /// More is waiting for it than a client may leave waiting: the others do not wait for it.
+    ///
+    /// Whoever sends is in the middle of something: the listener hears of it in the next turn.
     package func fallBehind() {
-        end(.slowConsumer, .slowConsumer)
+        guard phase == .open else { return }
+        startClosing(.slowConsumer)
+        loop.eventLoop.execute { self.tell(.slowConsumer) }
+    }
+
+    private func startClosing(_ close: WebSocketClose) {
+        phase = .closing
+        closingSince = loop.clock.steady()
+        write(ByteBuffer(bytes: WebSocketFrames.close(close)))
     }
 
     /// Sends a close frame behind what was sent, and waits a moment for the client's.
@@ -172,9 +183,7 @@ package final class WebSocketConnection: ChannelDuplexHandler, @unchecked Sendab
 
     private func end(_ end: WebSocketEnd, _ close: WebSocketClose) {
         guard phase == .open else { return }
-        phase = .closing
-        closingSince = loop.clock.steady()
-        write(ByteBuffer(bytes: WebSocketFrames.close(close)))
+        startClosing(close)
         guard end == .ended else { return tell(end) }
         // The client's own close frame will say that it has read everything before ours.
         listener?.marked()
@@ -191,6 +200,7 @@ package final class WebSocketConnection: ChannelDuplexHandler, @unchecked Sendab
         guard phase != .closed else { return }
         tell(phase == .closing ? .ended : .lost)
         phase = .closed
+        loop.remove(self)
         context?.close(mode: .all, promise: nil)
     }
 
@@ -246,11 +256,12 @@ package final class WebSocketConnection: ChannelDuplexHandler, @unchecked Sendab
     }
 
     private func cutAfterFlush() {
-        guard phase == .closing, let context else { return }
-        phase = .closed
+        // The client may take its time over what is still to be sent, but not for ever: see tick.
+        guard phase == .closing, !isCutting, let context else { return }
+        isCutting = true
         hasUnflushed = false
         let sent = loop.eventLoop.makePromise(of: Void.self)
-        sent.futureResult.whenComplete { [self] _ in self.context?.close(mode: .all, promise: nil) }
+        sent.futureResult.whenComplete { [self] _ in cut() }
         context.writeAndFlush(wrapOutboundOut(loop.emptyBuffer), promise: sent)
     }
 

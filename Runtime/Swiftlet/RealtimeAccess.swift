@@ -119,9 +119,14 @@ public struct RealtimeGrant: Sendable, Hashable {
     public struct Channel: Sendable, Hashable {
         public let name: String
         public let permissions: ChannelPermissions
-        public init(name: String, permissions: ChannelPermissions) {
+        /// Messages of others that the caller has not read; nil where nobody counts them, and where the caller may not read.
+        ///
+        /// Counted since the caller first took part, from `new_message` and `message_read` on this channel.
+        public let unread: Int?
+        public init(name: String, permissions: ChannelPermissions, unread: Int? = nil) {
             self.name = name
             self.permissions = permissions
+            self.unread = unread
         }
     }
 

@@ -50,6 +50,7 @@ extension RealtimeTold {
             for channel in grant.channels {
                 buffer.put(channel.name)
                 buffer.put(channel.permissions.rawValue)
+                buffer.put(channel.unread ?? -1)
             }
             buffer.put(grant.refused)
             buffer.put(grant.projectURL)
@@ -78,7 +79,9 @@ extension RealtimeTold {
                 let name = try payload.takeText()
                 let permissions = ChannelPermissions(rawValue: try payload.takeByte())
                 guard ChannelPermissions.all.contains(permissions) else { throw .malformed }
-                channels.append(RealtimeGrant.Channel(name: name, permissions: permissions))
+                let unread = try payload.takeInt()
+                channels.append(
+                    RealtimeGrant.Channel(name: name, permissions: permissions, unread: unread < 0 ? nil : unread))
             }
             self = .grant(
                 RealtimeGrant(

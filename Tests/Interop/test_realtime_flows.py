@@ -55,7 +55,13 @@ def converse(host, path, id, ann, ben, one, two):
     assert receipt["receivers"] == 1
     assert two.heard(chat).body == message
     assert one.heard(chat).body["status"] == "delivered"
+    def unread(who):
+        answer = subscribe(host, {"conversationId": id}, token(who, app_metadata={"conversations": [id]}), path)
+        return answer.json()["data"]["unread"][chat]
+
+    assert unread(ben) == 1 and unread(ann) == 0
     two.ack(two.broadcast(chat, "message_read", {"messageId": "m1", "readByUserId": ben}))
+    assert unread(ben) == 0
     assert one.heard(chat).body == {"messageId": "m1", "readByUserId": ben}
     # It ends where it began.
     ended = subscribe(host, {"channels": [chat]}, token(ben), path, "DELETE")

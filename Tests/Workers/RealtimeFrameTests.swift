@@ -15,7 +15,8 @@ import Testing
         .grant(
             RealtimeGrant(
                 channels: [
-                    .init(name: "conversation:5", permissions: .all), .init(name: "presence:5", permissions: [.presenceRead]),
+                    .init(name: "conversation:5", permissions: .all, unread: 3),
+                    .init(name: "presence:5", permissions: [.presenceRead]),
                 ],
                 refused: ["typing:5"], projectURL: "http://h", projectKey: "k", socketURL: "ws://h", token: "t", issuedAt: 1,
                 expiresAt: .max, refreshAt: -1)),

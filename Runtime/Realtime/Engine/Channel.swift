@@ -11,7 +11,7 @@ final class Channel {
     let joinRef: RawJSON?
     let isPrivate: Bool
     let presenceKey: String
-    /// Who this is when it comes back.
+    /// Who this is when it comes back, hashed.
     let identity: String?
     private let broadcast: JoinRequest.Broadcast
     var facts: TokenFacts
@@ -41,7 +41,7 @@ final class Channel {
         self.joinRef = joinRef
         isPrivate = request.isPrivate
         presenceKey = request.presence.key.isEmpty ? Hub.freshID() : request.presence.key
-        identity = Channel.identity(of: facts, presenceKey: request.presence.key)
+        identity = Channel.identity(of: facts, presenceKey: request.presence.key).map { Place.hash($0) }
         broadcast = request.broadcast
         self.facts = facts
         self.permissions = permissions
@@ -131,6 +131,12 @@ final class Channel {
         let lost = !permissions.intersection(read).subtracting(new).isEmpty
         if permissions.contains(.broadcastRead) != new.contains(.broadcastRead) {
             topic.readersChanged(by: new.contains(.broadcastRead) ? 1 : -1)
+        }
+        // What was said before it might read is not what it missed.
+        if !permissions.contains(.broadcastRead), new.contains(.broadcastRead) {
+            written = topic.offset
+            marked = written
+            confirmed = written
         }
         permissions = new
         return lost

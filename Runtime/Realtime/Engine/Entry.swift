@@ -109,8 +109,9 @@ struct BroadcastMeta {
     let epoch: String
     let isReplayed: Bool
 
-    /// At most 255 bytes: an id has 64 letters at most, and none that needs escaping.
+    /// At most 255 bytes: an id has 64 letters at most, and none that needs escaping; one that has is not one.
     var json: RawJSON {
+        let id = BroadcastContent.isID(id) ? id : ""
         let text =
             "{\"id\":\"\(id)\",\"offset\":\(offset),\"epoch\":\"\(epoch)\"\(isReplayed ? ",\"replayed\":true" : "")}"
         return RawJSON(unchecked: Array(text.utf8))

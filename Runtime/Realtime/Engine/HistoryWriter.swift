@@ -6,11 +6,13 @@ import Synchronization
 final class HistoryWriter: Sendable {
     private let store: any HistoryStore
     private let tables: MessageTables?
+    private let limits: HubLimits
     private let report: @Sendable (HubEvent) -> Void
     private let state = Mutex(State())
 
     private struct State {
         var jobs: Deque<Job> = []
+        var bytes = 0
         var isWorking = false
         var isClosed = false
     }
@@ -20,6 +22,8 @@ final class HistoryWriter: Sendable {
         case changes([MessageChange])
         /// Everything before it has been done.
         case barrier(CheckedContinuation<Void, Never>)
+
+        var bytes: Int { if case .message(let draft, _, _, _) = self { draft.content.byteCount } else { 0 } }
     }
 
     /// What lay on disk of a topic.
@@ -33,9 +37,10 @@ final class HistoryWriter: Sendable {
     private static let most = 8192
     private static let batch = 256
 
-    init(store: any HistoryStore, tables: MessageTables?, report: @escaping @Sendable (HubEvent) -> Void) {
+    init(store: any HistoryStore, tables: MessageTables?, limits: HubLimits, report: @escaping @Sendable (HubEvent) -> Void) {
         self.store = store
         self.tables = tables
+        self.limits = limits
         self.report = report
     }
 
@@ -72,7 +77,13 @@ final class HistoryWriter: Sendable {
 
     private func add(_ job: Job) -> Bool {
         let (isTaken, isIdle) = state.withLock { state -> (Bool, Bool) in
-            if case .barrier = job {} else { guard !state.isClosed, state.jobs.count < Self.most else { return (false, false) } }
+            if case .barrier = job {
+            } else {
+                guard !state.isClosed, state.jobs.count < Self.most, state.bytes < limits.maxUnwritten else {
+                    return (false, false)
+                }
+            }
+            state.bytes += job.bytes
             state.jobs.append(job)
             defer { state.isWorking = true }
             return (true, !state.isWorking)
@@ -86,6 +97,7 @@ final class HistoryWriter: Sendable {
             let jobs = state.withLock { state -> [Job] in
                 let jobs = Array(state.jobs.prefix(Self.batch))
                 state.jobs.removeFirst(jobs.count)
+                state.bytes -= jobs.reduce(0) { $0 + $1.bytes }
                 if jobs.isEmpty { state.isWorking = false }
                 return jobs
             }

@@ -13,7 +13,7 @@ extension Hub {
         let named = content.id ?? (topic.isMessaging && content.event == "new_message" ? content.innerID : nil)
         let id = named.flatMap { BroadcastContent.isID($0) ? $0 : nil }
         var draft = Topic.Draft(
-            content: content, id: id ?? Hub.freshID(), dedup: id.map { "\(party.user ?? "")\u{1F}\(content.event)\u{1F}\($0)" },
+            content: content, id: id ?? Hub.freshID(), dedup: Hub.dedup(id, of: party, content.event),
             isKept: true, audience: audience, user: party.user)
         guard topic.isMessaging else { return .passed(draft) }
         // Said twice is allowed once: the second attempt costs nothing of a limit.
@@ -31,6 +31,22 @@ extension Hub {
             }
             return .passed(draft)
         }
+    }
+
+    /// Whose id it is: a user's, a trusted server's, or that of one socket. Nobody's id is no one's else; a caller without any of these has none.
+    private static func dedup(_ id: String?, of party: MessagingParty, _ event: String) -> String? {
+        guard let id else { return nil }
+        let owner: String
+        if let user = party.user {
+            owner = "u\(user)"
+        } else if party.speaksForOthers {
+            owner = "s"
+        } else if party.connection != 0 {
+            owner = "c\(party.connection)"
+        } else {
+            return nil
+        }
+        return "\(owner)\u{1F}\(event)\u{1F}\(id)"
     }
 
     /// A refusal, or nil.
@@ -83,11 +99,6 @@ extension Hub {
             return desk.expire(now: now)
         }
         perform(emissions)
-    }
-
-    /// Messages of others that a user has not read.
-    package func unread(_ user: String, in conversation: Conversation?) -> Int {
-        messaging.withLock { $0.unread(user, in: conversation) }
     }
 
     private func perform(_ emissions: [Emission]) {

@@ -50,6 +50,20 @@ extension Hub: RealtimeEngine {
         }
     }
 
+    /// The tables know of all messages; without them, the newest of each conversation are remembered.
+    package func unread(user: String, channel: String) async -> Int? {
+        switch MessagingTopic(channel)?.kind {
+        case .conversation, .customer: break
+        case .typing, .presence, nil: return nil
+        }
+        guard let conversation = Conversation(topic: channel, isPrivate: true) else { return nil }
+        guard let tables else { return messaging.withLock { $0.unread(user, in: conversation) } }
+        do { return try await tables.unread(user, in: conversation) } catch {
+            report(.historyFailed(reason: "unread: \(error)"))
+            return nil
+        }
+    }
+
     package func disconnect(user: String, channels: [String], reason: String) async -> [String] {
         await disconnect(user: user, channels: channels.isEmpty ? nil : channels, reason: reason)
     }

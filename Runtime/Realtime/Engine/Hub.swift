@@ -11,6 +11,7 @@ package final class Hub: Sendable {
     let tokens: any TokenReader
     let authority: any ChannelAuthority
     let writer: HistoryWriter?
+    let tables: MessageTables?
     let messaging: Mutex<MessagingDesk>
     package let counters = HubCounters()
     /// Milliseconds since 1970.
@@ -20,6 +21,7 @@ package final class Hub: Sendable {
     private let absent: Mutex<[TopicName: [Place]]>
     private let placesFile: String?
     private let placesSaved = Atomic<Int64>(0)
+    let isStopping = Atomic<Bool>(false)
     private let ids = Atomic<UInt64>(0)
     private let pruned = Atomic<Int64>(0)
     private let lanes = Mutex<[LaneHub]>([])
@@ -47,7 +49,8 @@ package final class Hub: Sendable {
         self.authority = authority
         self.now = now
         self.report = report
-        writer = store.map { HistoryWriter(store: $0, tables: tables, report: report) }
+        self.tables = tables
+        writer = store.map { HistoryWriter(store: $0, tables: tables, limits: limits, report: report) }
         messaging = Mutex(MessagingDesk(limits: rules))
         placesFile = placesIn
         let places = placesIn.map { RecoveryPlaces.read($0) } ?? []
@@ -160,8 +163,22 @@ package final class Hub: Sendable {
     ) {
         counters.messagesIn.add(1, ordering: .relaxed)
         if let receipt = topic.duplicate(draft.dedup, now: now()) { return then(.done(receipt)) }
+        guard !topic.isOverloaded else {
+            return then(
+                .failed("Overloaded: more is on its way in this topic than its members can be sent; try again in a moment"))
+        }
         guard topic.isDurable, let writer else { return place(draft, in: topic, by: party, then) }
+        guard topic.willWrite() else {
+            // Closed in this very moment: what is on disk comes back with the next.
+            return load(topic.name, isPrivate: topic.key.isPrivate) { [self] error in
+                guard error == nil, let next = available(topic.name, isPrivate: topic.key.isPrivate), next !== topic else {
+                    return then(.failed("HistoryUnavailable: the message could not be stored, and nobody has got it; try again"))
+                }
+                publish(draft, to: next, by: party, then)
+            }
+        }
         writer.append(draft, to: topic, time: now()) { [self] error in
+            defer { topic.written() }
             if let error { return then(.failed(error)) }
             place(draft, in: topic, by: party, then)
         }
@@ -239,6 +256,7 @@ package final class Hub: Sendable {
 
     /// Ends every socket so that its client comes back at once; for a restart.
     package func closeAll() {
+        isStopping.store(true, ordering: .relaxed)
         everyLane { lane in for session in lane.sessions { session.end(.restarting) } }
     }
 
@@ -265,6 +283,8 @@ package final class Hub: Sendable {
             }
             return absent.values.flatMap(\.self)
         }
+        // More than so many clients of one host are told to reload instead.
+        if places.count > 100_000 { places.removeFirst(places.count - 100_000) }
         if let reason = RecoveryPlaces.write(places, to: placesFile) { report(.historyFailed(reason: reason)) }
     }
 }
@@ -276,7 +296,9 @@ package struct HubLane: Sendable {
 
     /// On the lane.
     package func open(_ socket: any RealtimeSocket, _ serializer: Serializer, _ facts: TokenFacts) -> Session {
-        Session(hub: hub, lane: members, socket: socket, serializer: serializer, facts: facts)
+        let session = Session(hub: hub, lane: members, socket: socket, serializer: serializer, facts: facts)
+        if hub.isStopping.load(ordering: .relaxed) { session.end(.restarting) }
+        return session
     }
 }
 

@@ -3,7 +3,7 @@ package struct HubLimits: Sendable {
     // MARK: Sockets
 
     /// Open sockets; beyond, a handshake is answered 429.
-    package var maxSockets = 20_000
+    package var maxSockets = 16_000
     /// Channels of one socket.
     package var maxChannels = 100
     /// Joins a second, of the whole host.
@@ -29,8 +29,13 @@ package struct HubLimits: Sendable {
     /// such a client may take nothing at all, in milliseconds.
     package var maxBehind = 4 << 20
     package var stall: Int64 = 15_000
-    /// Messages that wait for a join under way.
+    /// Messages that wait for a join under way, and the bytes of those of one socket.
     package var maxWaiting = 100
+    package var maxWaitingBytes = 1 << 20
+    /// Bytes on their way to the members of one topic; beyond, a message is refused.
+    package var maxInFlight = 64 << 20
+    /// Bytes that wait to be written to disk.
+    package var maxUnwritten = 64 << 20
 
     // MARK: History
 
@@ -39,6 +44,8 @@ package struct HubLimits: Sendable {
     package var historyAge: Int64 = 600_000
     /// Bytes kept for all topics together.
     package var historyBytes = 64 << 20
+    /// Of them, for one topic.
+    package var historyTopicBytes = 16 << 20
     /// Bytes kept on disk.
     package var storedBytes = 1 << 30
     /// Receipts, delivery and unread counts on disk: how long they are kept, and of how many messages.
@@ -51,11 +58,6 @@ package struct HubLimits: Sendable {
     /// Milliseconds for which an idempotency id is remembered, and how many of one topic.
     package var dedupAge: Int64 = 300_000
     package var dedupCount = 1024
-
-    // MARK: Times
-
-    /// Milliseconds after which a token is looked at again although nothing happened.
-    package var tokenCheck: Int64 = 300_000
 
     package init() {}
 }

@@ -26,6 +26,8 @@ package enum SocketEnd: String, Sendable {
     case noChannels = "no_channels"
     /// More joins than it may make.
     case tooManyJoins = "too_many_joins"
+    /// More frames than any client has to send.
+    case tooManyMessages = "too_many_messages"
     /// It does not take what is said to it.
     case slowConsumer = "slow_consumer"
 }

@@ -1,3 +1,6 @@
+import DequeModule
+import Synchronization
+
 /// The channels of one lane by topic, and what waits to be handed to them. Used on that lane only.
 final class LaneHub: @unchecked Sendable {
     let lane: any Lane
@@ -10,7 +13,7 @@ final class LaneHub: @unchecked Sendable {
     final class Room {
         let topic: Topic
         fileprivate(set) var members: [Channel] = []
-        fileprivate var waiting: [Delivery] = []
+        fileprivate var waiting: Deque<Delivery> = []
         fileprivate var isDelivering = false
 
         init(topic: Topic) { self.topic = topic }
@@ -79,7 +82,10 @@ final class LaneHub: @unchecked Sendable {
     private static let together = 32
 
     func deliver(_ delivery: Delivery, to topic: Topic) {
-        guard let room = rooms[ObjectIdentifier(topic)] else { return }
+        guard let room = rooms[ObjectIdentifier(topic)] else {
+            topic.inFlight.subtract(delivery.cost, ordering: .relaxed)
+            return
+        }
         room.waiting.append(delivery)
         guard !room.isDelivering else { return }
         room.isDelivering = true
@@ -108,7 +114,10 @@ final class LaneHub: @unchecked Sendable {
         if end < members.count {
             let rest = LaneBound((members, room))
             lane.submit { [self] in hand(batch, to: rest.value.0, from: end, of: rest.value.1) }
-        } else if room.waiting.isEmpty {
+            return
+        }
+        room.topic.inFlight.subtract(batch.reduce(0) { $0 &+ $1.cost }, ordering: .relaxed)
+        if room.waiting.isEmpty {
             room.isDelivering = false
         } else {
             let room = LaneBound(room)

@@ -2,6 +2,7 @@ package import NIOCore
 import Swiftlet
 import SwiftletJSON
 import SwiftletWebSocket
+import Synchronization
 
 /// One socket and what its client says: joins, broadcasts, presence. Used on its lane only.
 ///
@@ -43,6 +44,7 @@ package final class Session: @unchecked Sendable {
 
     private var slots: [[UInt8]: Slot] = [:]
     private var messageRate: TokenBucket
+    private var frameRate: TokenBucket
     private var joinRate: TokenBucket
     private var highestRef: UInt64?
     private var lonelySince: Int64
@@ -52,6 +54,10 @@ package final class Session: @unchecked Sendable {
     private var lagging: [Channel] = []
     private var behindSince: Int64 = 0
     private var behindCost = 0
+    /// Of messages that wait for joins under way.
+    private var waitingBytes = 0
+    /// Users whose channels this socket has had: each is told of as connected once, and as gone with the socket.
+    private var users: Set<String> = []
     private var isOpen = true
     private var isEnding = false
 
@@ -66,14 +72,20 @@ package final class Session: @unchecked Sendable {
         let rate = Double(hub.limits.messagesPerSecond)
         messageRate = TokenBucket(perSecond: rate, burst: rate * 2, now: now)
         // Everything a client has may come back at once after an outage.
+        // Everything counts here, also what means nothing.
+        frameRate = TokenBucket(perSecond: rate * 4, burst: rate * 8 + Double(hub.limits.maxChannels) * 4, now: now)
         joinRate = TokenBucket(perSecond: rate, burst: Double(hub.limits.maxChannels) * 2, now: now)
         lonelySince = now
         lane.add(self)
         hub.counters.sockets.add(1, ordering: .relaxed)
-        hub.connected(party)
     }
 
-    private var party: MessagingParty { MessagingParty(user: facts.subject, connection: id, speaksForOthers: false) }
+    private func party(of user: String) -> MessagingParty { MessagingParty(user: user, connection: id) }
+
+    /// A user is here from the first channel that a token of the user opens: clients bring a project's key to the handshake.
+    private func greet(_ user: String?) {
+        if let user, users.insert(user).inserted { hub.connected(party(of: user)) }
+    }
 
     func push(_ frame: ByteBuffer) { socket.push(frame) }
     func flush() { socket.flush() }
@@ -94,10 +106,12 @@ package final class Session: @unchecked Sendable {
 
     private func read(_ decode: () throws(MessageFault) -> ClientMessage) {
         guard isOpen, !isEnding else { return }
+        guard frameRate.take(now: hub.now()) else { return end(.tooManyMessages) }
         do throws(MessageFault) {
             let message = try decode()
-            noteRef(message.ref)
             take(message)
+            // Afterwards: a channel that this message ends was left before it.
+            noteRef(message.ref)
         } catch {
             hub.report(.malformed(reason: error.code.rawValue))
         }
@@ -118,7 +132,11 @@ package final class Session: @unchecked Sendable {
             case .open(let channel): take(message, in: channel)
             case .joining(let joining):
                 if case .leave = message.event { return leave(message, joining: joining) }
-                guard joining.waiting.count < hub.limits.maxWaiting else { return }
+                let bytes = message.event.waitingBytes
+                guard joining.waiting.count < hub.limits.maxWaiting, waitingBytes + bytes <= hub.limits.maxWaitingBytes else {
+                    return refuse(message, "TooManyMessages: the join is still under way; wait for its answer")
+                }
+                waitingBytes += bytes
                 joining.waiting.append(message)
             case nil:
                 if case .leave = message.event { return reply(message, ok: true) }
@@ -188,12 +206,14 @@ package final class Session: @unchecked Sendable {
             send(PhoenixEncoder.close(serializer, joinRef: channel.joinRef, topic: channel.topic.wireName))
         case .joining(let joining):
             slots[key] = nil
+            release(joining)
             send(PhoenixEncoder.close(serializer, joinRef: joining.joinRef, topic: joining.message.topic))
         case nil: break
         }
     }
 
     private func leave(_ message: ClientMessage, joining: Joining) {
+        release(joining)
         slots[Array(message.topic.utf8)] = nil
         reply(message, ok: true)
         send(PhoenixEncoder.close(serializer, joinRef: joining.joinRef, topic: message.topic))
@@ -219,6 +239,7 @@ package final class Session: @unchecked Sendable {
     }
 
     private func deny(_ message: ClientMessage, _ error: JoinError) {
+        if case .joining(let joining) = slots[Array(message.topic.utf8)] { release(joining) }
         slots[Array(message.topic.utf8)] = nil
         hub.report(.refusedJoin(reason: error.reason))
         refuse(message, error.reason)
@@ -238,11 +259,12 @@ package final class Session: @unchecked Sendable {
     }
 
     private func isCurrent(_ joining: Joining) -> Bool {
-        if isOpen, case .joining(let current) = slots[Array(joining.message.topic.utf8)] { return current === joining }
+        if isOpen, !isEnding, case .joining(let current) = slots[Array(joining.message.topic.utf8)] { return current === joining }
         return false
     }
 
     private func enter(_ joining: Joining, _ granted: ChannelPermissions) {
+        guard isCurrent(joining) else { return }
         let wantsPresence = joining.request.presence.enabled && granted.contains(.presenceRead)
         guard granted.contains(.broadcastRead) || (granted.contains(.presenceRead)) else {
             return deny(joining.message, .unauthorized(topic: joining.name))
@@ -266,9 +288,11 @@ package final class Session: @unchecked Sendable {
         let identity = Channel.identity(of: facts, presenceKey: key)
         let admission = topic.admit(
             to: lane, reads: granted.contains(.broadcastRead), replay: request.broadcast.replay,
-            returning: identity.map { Topic.Returning(identity: $0, ref: joining.message.ref?.counter) },
+            returning: identity.map {
+                Topic.Returning(identity: Place.hash($0), isPerson: facts.subject != nil, ref: joining.message.ref?.counter)
+            },
             wantsPresence: wantsPresence,
-            now: hub.now())
+            now: hub.now(), grown: { hub.counters.historyBytes.add($0, ordering: .relaxed) })
         // Closed in this very moment: the next look makes a new one.
         guard let admission else { return enter(joining, granted) }
         let channel = Channel(
@@ -277,6 +301,7 @@ package final class Session: @unchecked Sendable {
         slots[Array(message.topic.utf8)] = .open(channel)
         lane.add(channel)
         hub.counters.channels.add(1, ordering: .relaxed)
+        greet(channel.facts.subject)
         hub.joined(topic, channel.party)
 
         let recovery = admission.recovery.map { Session.tell($0, admission) }
@@ -294,7 +319,13 @@ package final class Session: @unchecked Sendable {
                 PhoenixEncoder.presenceState(
                     serializer, joinRef: channel.joinRef, topic: topic.wireName, entries: admission.presence))
         }
+        release(joining)
         for waiting in joining.waiting where isOpen { take(waiting) }
+    }
+
+    /// What waited for a join waits no more.
+    private func release(_ joining: Joining) {
+        for waiting in joining.waiting { waitingBytes -= waiting.event.waitingBytes }
     }
 
     private static func tell(_ recovery: Topic.Recovery, _ admission: Topic.Admission) -> RawJSON {
@@ -391,6 +422,7 @@ package final class Session: @unchecked Sendable {
                 PhoenixEncoder.presenceState(
                     serializer, joinRef: channel.joinRef, topic: channel.topic.wireName, entries: state))
         }
+        guard channel.isOpen else { return }
         switch channel.topic.track(fields, key: channel.presenceKey, channel: channel.id, now: now) {
         case .full: refuse(message, "PresenceLimitReached: Too many presences in this topic")
         case .same, .changed:
@@ -409,6 +441,13 @@ package final class Session: @unchecked Sendable {
         case .success(let read): facts = read
         }
         if let fault = expiry(of: facts) { return end(channel, saying: fault.message) }
+        if channel.facts.subject != facts.subject {
+            // Somebody else from here on, such as a visitor who has signed in.
+            hub.left(channel.topic, channel.party)
+            channel.facts = facts
+            greet(facts.subject)
+            hub.joined(channel.topic, channel.party)
+        }
         channel.facts = facts
         earliestExpiry = min(earliestExpiry, facts.expiry)
         guard channel.isPrivate else { return }
@@ -425,6 +464,11 @@ package final class Session: @unchecked Sendable {
     }
 
     private func change(_ channel: Channel, to granted: ChannelPermissions) {
+        if channel.tracks, !granted.contains(.presenceWrite) {
+            _ = channel.topic.untrack(key: channel.presenceKey, channel: channel.id)
+            channel.tracked(false)
+            hub.untracked(by: channel.party, in: channel.topic)
+        }
         guard channel.grant(granted) else { return }
         end(channel, saying: "You no longer have permission to read from this Channel topic: \(channel.topic.name)")
     }
@@ -432,6 +476,10 @@ package final class Session: @unchecked Sendable {
     /// Ends the channels of a user who may no longer be there. Names are without `realtime:`.
     func revoke(_ user: String, _ names: Set<String>?, reason: String) -> [String] {
         var ended: [String] = []
+        for case .joining(let joining) in slots.values
+        where joining.facts.subject == user && names?.contains(joining.name) ?? true {
+            deny(joining.message, .unauthorized(topic: joining.name))
+        }
         for channel in channels where channel.facts.subject == user && names?.contains(channel.topic.name) ?? true {
             ended.append(channel.topic.name)
             end(channel, saying: reason)
@@ -449,7 +497,7 @@ package final class Session: @unchecked Sendable {
                 return nil
             }
             return Place(
-                topic: channel.topic.name, isPrivate: channel.isPrivate, identity: Place.hash(identity),
+                topic: channel.topic.name, isPrivate: channel.isPrivate, identity: identity,
                 epoch: channel.topic.epoch, offset: channel.confirmed, lastRef: highestRef, time: now)
         }
     }
@@ -527,7 +575,10 @@ package final class Session: @unchecked Sendable {
         if channel.tracks { _ = channel.topic.untrack(key: channel.presenceKey, channel: channel.id) }
         channel.topic.leave(
             lane, channel.id, read: channel.permissions.contains(.broadcastRead),
-            departing: isCut ? channel.identity.map { Topic.Returning(identity: $0, ref: highestRef) } : nil,
+            departing: isCut
+                ? channel.identity.map {
+                    Topic.Returning(identity: $0, isPerson: channel.facts.subject != nil, ref: highestRef)
+                } : nil,
             confirmed: channel.confirmed, now: hub.now())
         hub.left(channel.topic, channel.party)
         slots[Array(channel.topic.wireName.utf8)] = nil
@@ -551,7 +602,7 @@ package final class Session: @unchecked Sendable {
         isOpen = false
         lane.remove(self)
         hub.counters.sockets.subtract(1, ordering: .relaxed)
-        hub.disconnected(party)
+        for user in users { hub.disconnected(party(of: user)) }
     }
 
     package var channelCount: Int { slots.count }
@@ -597,5 +648,16 @@ extension Topic.Receipt {
             unchecked: Array(
                 "{\"id\":\"\(id)\",\"offset\":\(offset),\"receivers\":\(receivers)\(isDuplicate ? ",\"duplicate\":true" : "")}"
                     .utf8))
+    }
+}
+
+extension ClientEvent {
+    /// What it costs to let it wait.
+    fileprivate var waitingBytes: Int {
+        switch self {
+        case .broadcast(let content): 256 + content.byteCount
+        case .presence(.track(let fields)): 256 + fields.bytes.count
+        default: 256
+        }
     }
 }

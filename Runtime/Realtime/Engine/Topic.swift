@@ -25,12 +25,18 @@ final class Topic: Sendable {
     let isDurable: Bool
     private let limits: HubLimits
     private let state: Mutex<State>
+    /// Bytes of messages that the lanes have not handed out yet.
+    let inFlight = Atomic<Int>(0)
 
     private struct State {
         var epoch: String
         var offset: UInt64
         var sequence: UInt64 = 0
         var history: Deque<Entry> = []
+        /// Bytes of it.
+        var held = 0
+        /// Messages that are being written to disk.
+        var pending = 0
         /// Everything up to here is no longer in the history.
         var evicted: UInt64
         var lanes: [(hub: LaneHub, members: Int)] = []
@@ -101,6 +107,9 @@ final class Topic: Sendable {
         var user: String?
     }
 
+    /// More is on its way to its members than the lanes can keep up with.
+    var isOverloaded: Bool { inFlight.load(ordering: .relaxed) > limits.maxInFlight }
+
     /// A message that was said before, if the key is one.
     func duplicate(_ key: String?, now: Int64) -> Receipt? {
         guard let key else { return nil }
@@ -135,6 +144,7 @@ final class Topic: Sendable {
     }
 
     private func send(_ delivery: LaneHub.Delivery, _ state: borrowing State) {
+        inFlight.add(delivery.cost &* state.lanes.count, ordering: .relaxed)
         for (hub, _) in state.lanes { hub.lane.submit { [self] in hub.deliver(delivery, to: self) } }
     }
 
@@ -158,6 +168,7 @@ final class Topic: Sendable {
 
     private func keep(_ entry: Entry, _ state: inout State, now: Int64) -> Int {
         state.history.append(entry)
+        state.held += entry.cost
         return entry.cost + trim(&state, now: now)
     }
 
@@ -166,11 +177,13 @@ final class Topic: Sendable {
         var change = 0
         while let oldest = state.history.first,
             state.history.count > limits.historyCount || now &- oldest.time > limits.historyAge
+                || state.held + change > limits.historyTopicBytes && state.history.count > 1
         {
             state.history.removeFirst()
             state.evicted = oldest.offset
             change -= oldest.cost
         }
+        state.held += change
         return change
     }
 
@@ -186,6 +199,7 @@ final class Topic: Sendable {
                 state.history.append(entry)
                 cost += entry.cost
             }
+            state.held = cost
             for item in dedup {
                 state.known[item.key] = Known(id: item.id, offset: item.offset, time: now)
                 state.knownOrder.append((item.key, now))
@@ -199,7 +213,8 @@ final class Topic: Sendable {
         state.withLock { state in
             var change = trim(&state, now: now)
             if all {
-                for entry in state.history { change -= entry.cost }
+                change -= state.held
+                state.held = 0
                 if let last = state.history.last { state.evicted = last.offset }
                 state.history.removeAll()
             }
@@ -209,12 +224,23 @@ final class Topic: Sendable {
         }
     }
 
+    /// A message for this topic is about to be written: it stays open until ``written()``. False when it has been closed already.
+    func willWrite() -> Bool {
+        state.withLock { state in
+            guard !state.isClosed else { return false }
+            state.pending += 1
+            return true
+        }
+    }
+
+    func written() { state.withLock { $0.pending -= 1 } }
+
     var lastUse: Int64 { state.withLock { $0.lastUse } }
 
     /// Closes it when nobody and nothing is left in it.
     func closeIfEmpty() -> Bool {
         state.withLock { state in
-            guard state.lanes.isEmpty, state.history.isEmpty, state.departures.isEmpty, state.known.isEmpty,
+            guard state.pending == 0, state.lanes.isEmpty, state.history.isEmpty, state.departures.isEmpty, state.known.isEmpty,
                 state.presence.isEmpty
             else { return false }
             state.isClosed = true
@@ -245,12 +271,13 @@ final class Topic: Sendable {
 
     /// Lets a channel in. Nil when the topic has been closed meanwhile.
     func admit(
-        to hub: LaneHub, reads: Bool, replay: Replay?, returning: Returning?, wantsPresence: Bool, now: Int64
+        to hub: LaneHub, reads: Bool, replay: Replay?, returning: Returning?, wantsPresence: Bool, now: Int64,
+        grown: (Int) -> Void
     ) -> Admission? {
         state.withLock { state in
             guard !state.isClosed else { return nil }
             state.lastUse = now
-            _ = trim(&state, now: now)
+            grown(trim(&state, now: now))
             if let index = state.lanes.firstIndex(where: { $0.hub === hub }) {
                 state.lanes[index].members += 1
             } else {
@@ -269,7 +296,7 @@ final class Topic: Sendable {
                     admission.replay = state.history.filter { $0.time >= since }.suffix(limit)
                 }
             } else if let returning, let ref = returning.ref {
-                comeBack(returning.identity, ref, into: &admission, &state, now: now)
+                comeBack(returning.identity, isPerson: returning.isPerson, ref, into: &admission, &state, now: now)
             }
             return admission
         }
@@ -277,8 +304,10 @@ final class Topic: Sendable {
 
     /// Several sockets of one client may have been cut off, and nobody can tell which of them comes back: it gets what any of them missed. The
     /// one that had most is thought to be it, so that nothing of the others is forgotten.
-    private func comeBack(_ identity: String, _ ref: UInt64, into admission: inout Admission, _ state: inout State, now: Int64) {
-        let key = Place.hash(identity)
+    private func comeBack(
+        _ identity: String, isPerson: Bool, _ ref: UInt64, into admission: inout Admission, _ state: inout State, now: Int64
+    ) {
+        let key = identity
         guard var all = state.departures[key] else { return }
         all.removeAll { now &- $0.time > limits.recoveryWindow }
         let own = all.indices.filter { all[$0].lastRef < ref }
@@ -286,7 +315,8 @@ final class Topic: Sendable {
             let latest = own.max(by: { all[$0].offset < all[$1].offset })
         else { return }
         let departure = all[earliest]
-        all.remove(at: latest)
+        // Without a user anybody can bear the name: nobody uses it up for somebody else.
+        if isPerson { all.remove(at: latest) }
         state.departures[key] = all.isEmpty ? nil : all
         recover(from: departure.offset, ofEpoch: departure.epoch, into: &admission, state)
         if own.count == 1 { admission.replay.removeAll { !$0.audience.includes(channel: departure.channel, socket: 0) } }
@@ -328,7 +358,10 @@ final class Topic: Sendable {
 
     /// Who a channel is, across its sockets, and the highest reference its client has used.
     struct Returning: Sendable {
+        /// Hashed.
         let identity: String
+        /// A user, not only a presence key.
+        let isPerson: Bool
         let ref: UInt64?
     }
 
@@ -344,8 +377,12 @@ final class Topic: Sendable {
             if read { state.readers -= 1 }
             guard read, let departing, let ref = departing.ref else { return }
             if state.departures.count >= 4096 { forgetDepartures(&state, now: now) }
-            guard state.departures.count < 4096 else { return }
-            let key = Place.hash(departing.identity)
+            if state.departures.count >= 4096,
+                let oldest = state.departures.min(by: { ($0.value.last?.time ?? 0) < ($1.value.last?.time ?? 0) })
+            {
+                state.departures[oldest.key] = nil
+            }
+            let key = departing.identity
             var same = state.departures[key] ?? []
             if same.count >= 8 { same.removeFirst() }
             same.append(Departure(offset: confirmed, epoch: state.epoch, time: now, channel: channel, lastRef: ref))

@@ -47,9 +47,10 @@ package struct BroadcastContent: Sendable {
         return value.idMember("id")
     }
 
-    /// Whether a text can be an idempotency id: 1 to 64 visible ASCII characters.
+    /// Whether a text can be an idempotency id: 1 to 64 visible ASCII characters but quotes and backslashes, so that it stands in JSON as it is.
     package static func isID(_ text: String) -> Bool {
         let bytes = text.utf8
-        return !bytes.isEmpty && bytes.count <= 64 && bytes.allSatisfy { $0 > 0x20 && $0 < 0x7F }
+        return !bytes.isEmpty && bytes.count <= 64
+            && bytes.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
     }
 }

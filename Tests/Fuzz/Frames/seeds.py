@@ -27,7 +27,7 @@ channels = struct.pack("<H", 1) + text(b"conversation:5")
 subscribe = b"\5" + struct.pack("<I", 1) + b"\1" + channels + struct.pack("<q", 60)
 unsubscribe = b"\5" + struct.pack("<I", 1) + b"\2" + channels
 publish = b"\5" + struct.pack("<I", 1) + b"\3" + text(b"conversation:5") + text(b"new_message") + text(b'{"a":1}') + b"\1\1" + text(b"m1")
-grant = (b"\6\1" + channels + b"\x0f" + struct.pack("<H", 0) + text(b"http://h") + text(b"k") + text(b"ws://h") + text(b"t")
+grant = (b"\6\1" + channels + b"\x0f" + struct.pack("<q", -1) + struct.pack("<H", 0) + text(b"http://h") + text(b"k") + text(b"ws://h") + text(b"t")
          + struct.pack("<qqq", 1, 2, 3))
 report = b"\3\1" + struct.pack("<QH", 5, 1) + text(b"n") + b"\1" + text(b"note") + struct.pack("<q", -1)
 seeds = [

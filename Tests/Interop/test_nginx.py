@@ -1,6 +1,7 @@
 """nginx in front, with the configuration of Runtime/docs: keep-alive, unbuffered streams, the forwarded address."""
 
 import asyncio
+import contextlib
 import os
 import pathlib
 import shutil
@@ -12,8 +13,9 @@ import time
 
 import httpx
 import pytest
-from conftest import ROOT, Host
+from conftest import ROOT, Host, token
 from crowd import crowd, workers_of
+from realtime import AsyncRealtimeClient
 
 
 def free_port():
@@ -24,12 +26,17 @@ def free_port():
 
 @pytest.fixture(scope="module")
 def proxied(tmp_path_factory):
+    with behind_nginx(tmp_path_factory.mktemp("nginx"), "swiftlet-fixtures") as (host, url):
+        yield host, url + "/functions/v1"
+
+
+@contextlib.contextmanager
+def behind_nginx(folder, program, env=None):
     nginx = shutil.which("nginx") or "/usr/sbin/nginx"
     assert pathlib.Path(nginx).exists(), "nginx is not installed; run Tests/run"
-    folder = tmp_path_factory.mktemp("nginx")
     sock = folder / "swiftlet.sock"
-    host = Host("swiftlet-fixtures", "--unix-socket", str(sock), "--behind-proxy", "--trusted-proxy", "unix", "--trusted-proxy", "127.0.0.1/32",
-                "--address-limit", "none")
+    host = Host(program, "--unix-socket", str(sock), "--behind-proxy", "--trusted-proxy", "unix", "--trusted-proxy", "127.0.0.1/32",
+                "--address-limit", "none", env=env)
     port = free_port()
     site = (ROOT / "Runtime" / "docs" / "nginx.conf").read_text()
     site = site.replace("/run/swiftlet/swiftlet.sock", str(sock)).replace("listen 443 ssl", f"listen 127.0.0.1:{port}")
@@ -48,7 +55,7 @@ def proxied(tmp_path_factory):
             break
         except OSError:
             assert process.poll() is None and time.monotonic() < end, process.stderr.read().decode()
-    yield host, f"http://127.0.0.1:{port}/functions/v1"
+    yield host, f"http://127.0.0.1:{port}"
     process.terminate()
     process.wait(timeout=10)
     assert host.stop() == 0
@@ -157,3 +164,34 @@ def test_workers_killed_under_load_behind_nginx(proxied):
             thread.join()
     assert not wrong, (len(wrong), counts, wrong[:3])
     assert counts[(200, None)] > 0 and host.process.poll() is None
+
+
+def test_realtime_passes_through(tmp_path):
+    """A socket, a broadcast by HTTP, and who may join, with the address of the proxy in the answer."""
+
+    secret = "behind-a-proxy-the-demo-secret-is-refused-0123456789"
+
+    def key(user):
+        return token(user, secret.encode())
+
+    async def chat(url):
+        one, two = AsyncRealtimeClient(f"ws{url[4:]}/realtime/v1", key("u1")), AsyncRealtimeClient(f"ws{url[4:]}/realtime/v1", key("u2"))
+        heard = asyncio.Queue()
+        try:
+            channel = two.channel("room", {"config": {"broadcast": {"ack": False, "self": False}, "presence": {"key": "", "enabled": False}, "private": False}})
+            channel.on_broadcast("hello", heard.put_nowait)
+            joined = asyncio.Event()
+            await channel.subscribe(lambda state, _: joined.set() if state == "SUBSCRIBED" else None)
+            await asyncio.wait_for(joined.wait(), 20)
+            async with httpx.AsyncClient() as http:
+                sent = await http.post(f"{url}/realtime/v1/api/broadcast/room/events/hello", json={"n": 1}, headers={"apikey": key("u1")})
+            assert sent.status_code == 202
+            assert (await asyncio.wait_for(heard.get(), 20))["payload"] == {"n": 1}
+        finally:
+            await one.close()
+            await two.close()
+
+    with behind_nginx(tmp_path, "swiftlet", {"JWT_SECRET": secret}) as (_, url):
+        asyncio.run(chat(url))
+        answer = httpx.post(f"{url}/api/messages/realtime/subscribe", headers={"authorization": f"Bearer {key('u1')}"})
+        assert answer.status_code == 200 and answer.json()["data"]["supabaseUrl"] == url

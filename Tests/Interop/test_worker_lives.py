@@ -285,7 +285,8 @@ def test_busy_workers_do_not_outlive_a_host_that_is_killed():
     workers = host.workers()
     host.process.kill()
     host.process.wait()
-    until(lambda: not any(is_alive(worker) for worker in workers), "a worker lives on", seconds=1)
+    # The kernel tells them at once; how soon a busy machine lets them go is not ours to say.
+    until(lambda: not any(is_alive(worker) for worker in workers), "a worker lives on")
     assert {answer.status for answer in asked.answers} <= {0, 200}
 
 

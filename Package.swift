@@ -86,7 +86,7 @@ let package = Package(
             "SwiftletRealtime", "Realtime",
             [
                 "Swiftlet", "SwiftletCrypto", "SwiftletJSON", "SwiftletWebSocket", product("GRDB", "GRDB.swift"), deque, nioCore,
-            ]),
+            ], exclude: ["README.md"]),
         room("SwiftletServer", "Server", ["SwiftletHTTP", "SwiftletWebSocket", "CLinux", nioCore, nioPosix, nioHelpers]),
 
         // Where they meet.

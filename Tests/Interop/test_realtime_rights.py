@@ -136,6 +136,8 @@ def test_a_new_token_is_taken_without_an_answer(dial):
     for one in both:
         one.heartbeat()
         assert not one.waiting, list(one.waiting)
+    # Both hear both, so nobody may speak before everybody has been found silent.
+    for one in both:
         one.broadcast(name, "e", {"n": 1})
     for one in both:
         assert one.heard(name).body == {"n": 1}

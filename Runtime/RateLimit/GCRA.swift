@@ -33,6 +33,30 @@ package enum GCRA {
         return (answer(false, limit, remaining(limit, held), wait, wait), nil)
     }
 
+    /// How long a debt may be made: past it a bucket says nothing more.
+    private static let longestDebt: UInt64 = 366 * 86_400 * 1_000_000_000
+
+    /// What to keep after `change` was charged, limit or not, or given back where it is negative. A bucket is never fuller than full: 0.
+    /// `nil` when nothing changes.
+    package static func settle(bucket: UInt64, limit: RateLimit, time: UInt64, change: Int) -> UInt64? {
+        guard change != 0 else { return nil }
+        let (product, isTooMuch) = limit.interval.multipliedReportingOverflow(by: UInt64(change.magnitude))
+        let amount = isTooMuch ? .max : product
+        guard change > 0 else {
+            guard bucket > time else { return nil }
+            return bucket - time > amount ? bucket - amount : 0
+        }
+        let base = max(bucket, time)
+        let (next, isTooLate) = base.addingReportingOverflow(amount)
+        let (last, isAtEnd) = time.addingReportingOverflow(limit.burst + longestDebt)
+        return max(base, min(isTooLate ? .max : next, isAtEnd ? .max : last))
+    }
+
+    /// How many units may still be taken at once, exactly.
+    static func left(_ limit: RateLimit, _ debt: UInt64) -> Int {
+        debt < limit.burst ? Int((limit.burst - debt) / limit.interval) : 0
+    }
+
     private static func remaining(_ limit: RateLimit, _ debt: UInt64) -> Int {
         guard debt < limit.promised else { return 0 }
         return min(limit.requests, Int((limit.promised - debt) / limit.interval))

@@ -19,7 +19,7 @@ package struct RateLimit: Sendable, Hashable {
     let burst: UInt64
     /// What `remaining` is counted in: the shorter of window and burst, so that it never promises a request that would be refused.
     let promised: UInt64
-    /// Keeps the buckets of one caller apart that belong to different limits.
+    /// Keeps the buckets of one caller apart that belong to different limits; even, as those of ``DayLimit`` are not.
     let tag: UInt64
 
     /// The most requests a window may hold is one per 100 ns: a tighter interval could not be kept in nanoseconds.
@@ -46,7 +46,7 @@ package struct RateLimit: Sendable, Hashable {
         interval = (nanoseconds + count / 2) / count
         burst = interval * count
         promised = min(nanoseconds, burst)
-        tag = (nanoseconds &* 0x9E37_79B9_7F4A_7C15) ^ (count &* 0xC2B2_AE3D_27D4_EB4F)
+        tag = ((nanoseconds &* 0x9E37_79B9_7F4A_7C15) ^ (count &* 0xC2B2_AE3D_27D4_EB4F)) & ~1
     }
 
     private static func nanoseconds(_ window: Duration) -> UInt64? {

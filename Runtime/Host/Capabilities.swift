@@ -77,6 +77,28 @@ final class HostCapabilities: Capabilities {
         limiter.reset(key, function: index)
     }
 
+    func reserve(_ amount: Int, from quotas: [Quota]) async throws -> QuotaAnswer {
+        let buckets = try buckets(quotas)
+        return QuotaAnswer(limiter.reserve(amount, from: buckets, at: quotaTime))
+    }
+
+    func settle(_ quotas: [Quota], reserved: Int, used: Int) async throws -> QuotaAnswer {
+        let buckets = try buckets(quotas)
+        let (change, isTooMuch) = max(0, used).subtractingReportingOverflow(max(0, reserved))
+        // Neither is negative, so there is nothing to overflow.
+        return QuotaAnswer(limiter.settle(buckets, by: isTooMuch ? 0 : change, at: quotaTime))
+    }
+
+    private var quotaTime: QuotaTime { QuotaTime(monotonic: clock.monotonic(), wall: clock.wall()) }
+
+    private func buckets(_ quotas: [Quota]) throws(HTTPError) -> [QuotaBucket] {
+        try require(.rateLimit)
+        if let error = HTTPError.unfit(quotas) { throw error }
+        do throws(RateLimitProblem) { return try limiter.buckets(of: quotas, function: index) } catch {
+            throw HTTPError(500, .edgeFunctionError, "Internal Server Error", cause: "quotas: \(error)")
+        }
+    }
+
     private func rate(_ requests: Int, _ window: Duration) throws(HTTPError) -> RateLimit {
         do throws(RateLimitProblem) { return try RateLimit(requests: requests, window: window) } catch {
             throw HTTPError(500, .edgeFunctionError, "Internal Server Error", cause: "checkRateLimit: \(error)")
@@ -117,5 +139,17 @@ extension HTTPError {
             503, .bootError,
             "Function failed to start: it lacks the secret \(list); set it with `swiftlet secrets set \(names[0])=…`",
             cause: "no source has \(list), which \(function) declares")
+    }
+}
+
+extension QuotaAnswer {
+    init(_ decision: QuotaDecision) {
+        self.init(
+            allowed: decision.allowed,
+            states: decision.states.map {
+                State(
+                    limit: $0.limit, remaining: $0.remaining, resetAfter: .nanoseconds(Int64(clamping: $0.resetAfter)),
+                    refused: $0.refused)
+            })
     }
 }

@@ -42,11 +42,17 @@ enum CallerKey: Sendable {
 /// The buckets of a host: coarse ones per address, and one per function and caller.
 final class Limiter: Sendable {
     private let store: any RateLimitStore
+    /// What functions count themselves lies apart: however many keys one of them makes up, no caller of the host is forgotten for it.
+    private let own: any RateLimitStore
     private let hasher: RateLimitHasher
     private let addressLimit: RateLimit?
 
-    init(store: any RateLimitStore, hasher: RateLimitHasher, addressLimit: RateLimit?) {
+    init(
+        store: any RateLimitStore, own: any RateLimitStore = MemoryRateLimitStore(), hasher: RateLimitHasher,
+        addressLimit: RateLimit?
+    ) {
         self.store = store
+        self.own = own
         self.hasher = hasher
         self.addressLimit = addressLimit
     }
@@ -68,7 +74,29 @@ final class Limiter: Sendable {
 
     /// A function's own counters.
     func check(_ id: String, function: Int, limit: RateLimit, now: UInt64) -> LimitDecision {
-        store.check(own(id, function), limit, now: now, cost: 1)
+        own.check(ownKey(id, function), limit, now: now, cost: 1)
+    }
+
+    func reserve(_ amount: Int, from quotas: [QuotaBucket], at time: QuotaTime) -> QuotaDecision {
+        own.reserve(amount, from: quotas, at: time)
+    }
+
+    func settle(_ quotas: [QuotaBucket], by change: Int, at time: QuotaTime) -> QuotaDecision {
+        own.settle(quotas, by: change, at: time)
+    }
+
+    /// The buckets of a function's quotas, which share nothing with its other counters.
+    func buckets(of quotas: [Quota], function: Int) throws(RateLimitProblem) -> [QuotaBucket] {
+        var buckets: [QuotaBucket] = []
+        for quota in quotas {
+            let rule: QuotaRule =
+                switch quota.window {
+                case .rolling(let window): .rolling(try RateLimit(requests: quota.limit, window: window))
+                case .day: .day(try DayLimit(units: quota.limit))
+                }
+            buckets.append(QuotaBucket(ownKey(quota.key, function, kind: 5), rule))
+        }
+        return buckets
     }
 
     /// Broadcasts of callers without a socket.
@@ -78,11 +106,11 @@ final class Limiter: Sendable {
         return store.check(key, limit, now: now, cost: max(1, messages)).allowed
     }
 
-    func reset(_ id: String, function: Int) { store.reset(own(id, function)) }
+    func reset(_ id: String, function: Int) { own.reset(ownKey(id, function)) }
 
-    private func own(_ id: String, _ function: Int) -> RateLimitKey {
+    private func ownKey(_ id: String, _ function: Int, kind: UInt8 = 3) -> RateLimitKey {
         var id = id
-        return id.withUTF8 { hasher.key(scope: Limiter.ownScope + UInt64(function), kind: 3, id: UnsafeRawBufferPointer($0)) }
+        return id.withUTF8 { hasher.key(scope: Limiter.ownScope + UInt64(function), kind: kind, id: UnsafeRawBufferPointer($0)) }
     }
 
     private func key(_ key: CallerKey, scope: UInt64) -> RateLimitKey {

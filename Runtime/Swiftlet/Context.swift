@@ -133,6 +133,8 @@ package protocol Capabilities: Sendable {
     func fetch(_ request: OutboundRequest) async throws -> OutboundResponse
     func checkRateLimit(_ key: String, limit: Int, window: Duration) async throws -> RateLimitAnswer
     func resetRateLimit(_ key: String, limit: Int, window: Duration) async throws
+    func reserve(_ amount: Int, from quotas: [Quota]) async throws -> QuotaAnswer
+    func settle(_ quotas: [Quota], reserved: Int, used: Int) async throws -> QuotaAnswer
     func hostReport(ready: Bool) async throws -> HostReport
     func storage(_ ask: StorageAsk, for invocation: InvocationReference) async throws -> StorageTold
     func realtime(_ ask: RealtimeAsk, for invocation: InvocationReference) async throws -> RealtimeTold

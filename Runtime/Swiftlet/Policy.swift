@@ -68,7 +68,8 @@ public struct Policy: Sendable {
 
 /// Something of the host that a function may use when its policy says so.
 public enum Capability: String, Sendable, Hashable, CaseIterable {
-    /// ``Context/checkRateLimit(_:limit:every:)`` and ``Context/resetRateLimit(_:limit:every:)``.
+    /// ``Context/checkRateLimit(_:limit:every:)``, ``Context/resetRateLimit(_:limit:every:)``, and the quotas of
+    /// ``Context/reserve(_:from:)``.
     case rateLimit = "rate-limit"
     /// ``Context/hostReport(ready:)``: how the host and its functions are.
     case hostReport = "host-report"

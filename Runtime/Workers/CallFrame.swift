@@ -7,6 +7,8 @@ package enum Call: Sendable, Equatable {
     case checkRateLimit(key: String, limit: Int, nanoseconds: Int64)
     case resetRateLimit(key: String, limit: Int, nanoseconds: Int64)
     case hostReport(ready: Bool)
+    case reserve(Int, quotas: [Quota])
+    case settle(quotas: [Quota], reserved: Int, used: Int)
     /// `stream` is the request it is asked for; the host looks up who called.
     case storage(StorageAsk, stream: UInt32)
     case realtime(RealtimeAsk, stream: UInt32)
@@ -31,6 +33,15 @@ package enum Call: Sendable, Equatable {
             buffer.put(UInt8(5))
             buffer.put(stream)
             ask.write(to: &buffer)
+        case .reserve(let amount, let quotas):
+            buffer.put(UInt8(6))
+            buffer.put(amount)
+            Quota.write(quotas, to: &buffer)
+        case .settle(let quotas, let reserved, let used):
+            buffer.put(UInt8(7))
+            buffer.put(reserved)
+            buffer.put(used)
+            Quota.write(quotas, to: &buffer)
         }
     }
 
@@ -57,6 +68,12 @@ package enum Call: Sendable, Equatable {
         case 5:
             let stream = try payload.take32()
             self = .realtime(try RealtimeAsk(&payload), stream: stream)
+        case 6:
+            let amount = try payload.takeInt()
+            self = .reserve(amount, quotas: try Quota.read(&payload))
+        case 7:
+            let (reserved, used) = (try payload.takeInt(), try payload.takeInt())
+            self = .settle(quotas: try Quota.read(&payload), reserved: reserved, used: used)
         default: throw .malformed
         }
         try payload.checkEnd()
@@ -70,7 +87,7 @@ package enum Call: Sendable, Equatable {
 
     package var capability: Capability {
         switch self {
-        case .checkRateLimit, .resetRateLimit: .rateLimit
+        case .checkRateLimit, .resetRateLimit, .reserve, .settle: .rateLimit
         case .hostReport: .hostReport
         case .storage: .storage
         case .realtime: .realtime
@@ -81,7 +98,8 @@ package enum Call: Sendable, Equatable {
     var request: UInt32? {
         switch self {
         case .storage(_, let stream), .realtime(_, let stream): stream
-        case .checkRateLimit, .resetRateLimit, .hostReport: nil
+        // A quota is settled as well when its request is over.
+        case .checkRateLimit, .resetRateLimit, .reserve, .settle, .hostReport: nil
         }
     }
 }
@@ -92,6 +110,7 @@ package enum CallResult: Sendable {
     case report(HostReport)
     case storage(StorageTold)
     case realtime(RealtimeTold)
+    case quotas(QuotaAnswer)
     case refused(HTTPError)
 
     package func write(to buffer: inout ByteBuffer) {
@@ -120,6 +139,9 @@ package enum CallResult: Sendable {
         case .realtime(let told):
             buffer.put(UInt8(6))
             told.write(to: &buffer)
+        case .quotas(let answer):
+            buffer.put(UInt8(7))
+            answer.write(to: &buffer)
         case .refused(let error):
             buffer.put(UInt8(4))
             ResponseFrame.writeFailure(error, to: &buffer)
@@ -150,6 +172,7 @@ package enum CallResult: Sendable {
             return
         case 5: self = .storage(try StorageTold(&payload))
         case 6: self = .realtime(try RealtimeTold(&payload))
+        case 7: self = .quotas(try QuotaAnswer(&payload))
         default: throw .malformed
         }
         try payload.checkEnd()

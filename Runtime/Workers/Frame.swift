@@ -16,7 +16,7 @@ package struct Frame {
     package var payload: ByteBuffer
 
     /// The hop both sides must speak; a worker is made of the same binary, so another number means that something else answers.
-    package static let version: UInt32 = 4
+    package static let version: UInt32 = 5
     package static let headLength = 12
     /// Room for a head of the largest allowed size, the claims, and an inline body.
     package static let maximumPayload = 256 * 1024

@@ -60,6 +60,23 @@ package final class RemoteCapabilities: Capabilities {
         }
     }
 
+    package func reserve(_ amount: Int, from quotas: [Quota]) async throws -> QuotaAnswer {
+        try await ask(.reserve(amount, quotas: quotas), of: quotas)
+    }
+
+    package func settle(_ quotas: [Quota], reserved: Int, used: Int) async throws -> QuotaAnswer {
+        try await ask(.settle(quotas: quotas, reserved: reserved, used: used), of: quotas)
+    }
+
+    private func ask(_ call: Call, of quotas: [Quota]) async throws -> QuotaAnswer {
+        if let error = HTTPError.unfit(quotas) { throw error }
+        switch await link.call(call) {
+        case .quotas(let answer): return answer
+        case .refused(let error): throw error
+        default: throw RemoteCapabilities.odd
+        }
+    }
+
     package func hostReport(ready: Bool) async throws -> HostReport {
         switch await link.call(.hostReport(ready: ready)) {
         case .report(let report): return report

@@ -368,6 +368,10 @@ final class Worker: @unchecked Sendable {
                 case .resetRateLimit(let key, let limit, let nanoseconds):
                     try await capabilities.resetRateLimit(key, limit: limit, window: .nanoseconds(nanoseconds))
                     result = .done
+                case .reserve(let amount, let quotas):
+                    result = .quotas(try await capabilities.reserve(amount, from: quotas))
+                case .settle(let quotas, let reserved, let used):
+                    result = .quotas(try await capabilities.settle(quotas, reserved: reserved, used: used))
                 case .hostReport(let ready): result = .report(try await capabilities.hostReport(ready: ready))
                 case .storage(let ask, _):
                     guard let reference else { throw HTTPError(409, .badRequest, "The request this is for is over") }

@@ -174,7 +174,7 @@ struct GarbageFrames: EdgeFunction {
             case "direction": GarbageFrames.head(0, 2, 1)
             case "stranger": GarbageFrames.head(0, 36, 0x7FFF_FFFF)
             case "window": (0..<32).flatMap { _ in GarbageFrames.head(65_536, 35, 1) + [UInt8](repeating: 0, count: 65_536) }
-            case "ready": GarbageFrames.head(8, 32, 0) + [4, 0, 0, 0, 0, 0, 0, 0]
+            case "ready": GarbageFrames.head(8, 32, 0) + [5, 0, 0, 0, 0, 0, 0, 0]
             case "crlf":
                 // A whole answer to this very request, with a field that would start another one.
                 GarbageFrames.whole(field: "x-evil", value: "a\r\nset-cookie: stolen=1", stream: 1)

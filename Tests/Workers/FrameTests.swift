@@ -246,11 +246,19 @@ struct Dice: RandomNumberGenerator {
         }
         abuse(bytes { Call.checkRateLimit(key: "k", limit: 5, nanoseconds: 9).write(to: &$0) }) { _ = try Call($0) }
         abuse(bytes { Call.hostReport(ready: true).write(to: &$0) }) { _ = try Call($0) }
+        let quotas = [Quota(key: "k", limit: 5, window: .day), Quota(key: "l", limit: 6, window: .rolling(.seconds(7)))]
+        for call in [Call.reserve(3, quotas: quotas), .settle(quotas: quotas, reserved: 3, used: 4)] {
+            abuse(bytes { call.write(to: &$0) }) { _ = try Call($0) }
+            #expect(try Call(bytes { call.write(to: &$0) }) == call)
+        }
         let report = HostReport(
             accepting: true, uptimeSeconds: 3, checks: [.init(name: "n", passed: false, note: "o", observed: 4)])
         for result in [
             CallResult.done, .report(report), .refused(error),
             .rateLimit(.init(allowed: true, limit: 1, remaining: 0, resetAt: 5)),
+            .quotas(
+                QuotaAnswer(
+                    allowed: true, states: [.init(limit: 9, remaining: 8, resetAfter: .milliseconds(1500), refused: false)])),
         ] {
             abuse(bytes { result.write(to: &$0) }) { _ = try CallResult($0) }
         }
@@ -309,6 +317,15 @@ struct Dice: RandomNumberGenerator {
             }
             #expect(((try? Call(payload)) != nil) == isFine)
         }
+    }
+
+    @Test func `as many quotas as may be asked for at once are read, one more is refused, and so is a longer key`() {
+        func isRead(_ count: Int, key: Int) -> Bool {
+            let quotas = (0..<count).map { _ in Quota(key: String(repeating: "k", count: key), limit: 1, window: .day) }
+            return (try? Call(bytes { Call.reserve(1, quotas: quotas).write(to: &$0) })) != nil
+        }
+        #expect(isRead(Quota.most, key: Quota.longestKey) && isRead(0, key: 0))
+        #expect(!isRead(Quota.most + 1, key: 1) && !isRead(1, key: Quota.longestKey + 1))
     }
 
     @Test func `text that is not UTF-8 is refused`() {

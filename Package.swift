@@ -89,6 +89,9 @@ let package = Package(
             ], exclude: ["README.md"]),
         room("SwiftletServer", "Server", ["SwiftletHTTP", "SwiftletWebSocket", "CLinux", nioCore, nioPosix, nioHelpers]),
 
+        // A stand-in for an upstream, with its own sockets.
+        room("SwiftletMock", "Mock", ["SwiftletHTTP", "SwiftletJSON", nioCore, nioPosix]),
+
         // Where they meet.
         room(
             "SwiftletHost", "Host",
@@ -115,7 +118,7 @@ let package = Package(
                 "Swiftlet", "SwiftletHost", "SwiftletWorkers", "SwiftletTesting", "SwiftletJSON", "SwiftletAuth",
                 "SwiftletCrypto",
                 "SwiftletSecrets",
-                "SwiftletStorage", "SwiftletImages",
+                "SwiftletStorage", "SwiftletImages", "SwiftletMock",
                 "SwiftletTelemetry", "CLinux", product("ArgumentParser", "swift-argument-parser"),
                 product("Configuration", "swift-configuration"),
                 httpTypes, lifecycle, logging,

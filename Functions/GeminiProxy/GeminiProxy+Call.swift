@@ -3,171 +3,204 @@ import Swiftlet
 import SwiftletJSON
 
 extension GeminiProxy {
-    /// One call of Gemini's generateContent: where, which model, and the request's bytes.
+    /// One request's calls of upstreams: what each provider is sent, and what comes back in Gemini's shape.
     struct Call: Sendable {
-        let model: String
-        let body: [UInt8]
+        let setup: Setup
+        let context: Context
+        let ask: Ask
 
-        init(_ prompt: String, context: Context) throws(HTTPError) {
-            let model = Call.resolve(context.setting(.geminiModel))
-            guard !model.isEmpty, model.utf8.allSatisfy({ $0.isModelByte }) else {
-                throw HTTPError(500, .edgeFunctionError, "Internal Server Error", cause: "GEMINI_MODEL is not a model name")
+        /// An answer in one piece.
+        struct Landed: Sendable {
+            let bytes: [UInt8]
+            let json: JSON
+            let reply: Reply
+        }
+
+        /// One event of a stream.
+        struct Event: Sendable {
+            let bytes: [UInt8]
+            let json: JSON
+        }
+
+        /// A stream whose first event has come.
+        struct Opened: Sendable {
+            var events: Events
+            var translator: ChatTranslator?
+            /// Read when it was opened, and still to be passed on.
+            private(set) var first: Event?
+            fileprivate var lastEvent: ContinuousClock.Instant
+            fileprivate let betweenEvents: Duration
+
+            init(_ events: Events, _ translator: ChatTranslator?, first: Event, betweenEvents: Duration) {
+                self.events = events
+                self.translator = translator
+                self.first = first
+                lastEvent = .now
+                self.betweenEvents = betweenEvents
             }
-            guard let limit = Int(context.setting(.geminiMaxOutputTokens)), (1...65536).contains(limit) else {
-                throw HTTPError(
-                    500, .edgeFunctionError, "Internal Server Error", cause: "GEMINI_MAX_OUTPUT_TOKENS is not 1…65536")
-            }
-            self.model = model
-            var generation: JSON = ["maxOutputTokens": .init(limit), "candidateCount": 1]
-            // Thought tokens count against the cap; little thinking leaves room for the answer.
-            if let thinking = Call.thinking(model) { generation["thinkingConfig"] = thinking }
-            let request: JSON = [
-                "contents": [["role": "user", "parts": [["text": .string(prompt)]]]],
-                "generationConfig": generation,
-            ]
-            body = request.bytes
-        }
 
-        /// Names that are gone stand for today's default.
-        private static func resolve(_ name: String) -> String {
-            name == "gemini-1.5-flash" ? Setting.geminiModel.defaultValue : name
-        }
-
-        private static func thinking(_ model: String) -> JSON? {
-            if model.hasPrefix("gemini-2.5-flash") { return ["thinkingBudget": 0] }
-            if model.hasPrefix("gemini-3") { return ["thinkingLevel": "low"] }
-            return nil
-        }
-
-        func generate(in context: Context) async throws -> Reply {
-            let response = try await send("generateContent", in: context)
-            let json = try Call.parse(try await response.collect())
-            var reply = Reply()
-            _ = try reply.absorb(json)
-            return try reply.checked()
-        }
-
-        /// Opens the stream and waits for its first event, so that an upstream that refuses still becomes a status of its own.
-        func openStream(in context: Context) async throws -> Events {
-            let response = try await send("streamGenerateContent?alt=sse", in: context)
-            var events = Events(response.body)
-            var reply = Reply()
-            guard let first = try await events.next() else {
-                throw HTTPError(502, .upstreamError, "Gemini's answer ended early", cause: "stream without events")
-            }
-            let json = try Call.parse(first)
-            _ = try reply.absorb(json)
-            if json["promptFeedback"]?["blockReason"] != nil { _ = try reply.checked() }
-            events.pushBack(first)
-            return events
-        }
-
-        /// Passes the text on as it comes, then the whole answer as `done`.
-        func relay(_ events: Events, to writer: EventWriter, requestID: String) async throws {
-            var events = events
-            var reply = Reply()
-            do {
-                while let event = try await events.next() {
-                    let added = try reply.absorb(try Call.parse(event))
-                    if !added.isEmpty { try await writer.send(json: ["text": added]) }
+            /// The next event that says something, in Gemini's shape; `nil` at the end.
+            mutating func next() async throws -> Event? {
+                if let event = first {
+                    first = nil
+                    return event
                 }
-            } catch let error as OutboundError {
-                throw error.httpError
-            }
-            try await writer.send(json: Answer(try reply.checked(), call: self, requestID: requestID), event: "done")
-        }
-
-        private func send(_ verb: String, in context: Context) async throws -> OutboundResponse {
-            var base = context.setting(.geminiBaseURL)
-            while base.hasSuffix("/") { base.removeLast() }
-            var request = OutboundRequest(.post, "\(base)/v1beta/models/\(model):\(verb)", body: .bytes(body))
-            request.headers[.contentType] = "application/json"
-            request.headers[.googleAPIKey] = try context.secret(.geminiAPIKey).reveal()
-            request.timeouts = .init(
-                firstByte: min(.seconds(30), context.remaining), betweenBytes: .seconds(15), total: context.remaining)
-            let response = try await context.fetch(request)
-            guard response.status == 200 else {
-                let error = try? JSON.parse(try await response.collect().array)
-                // Without `alt=sse` errors of a stream come as an array of one.
-                throw HTTPError(gemini: error?["error"] ?? error?[0]?["error"], status: response.status)
-            }
-            return response
-        }
-
-        private static func parse(_ bytes: Bytes) throws(HTTPError) -> JSON {
-            do { return try bytes.json() } catch {
-                throw HTTPError(
-                    502, .upstreamError, "Gemini gave an answer that cannot be used", cause: "not JSON: \(error.message)")
-            }
-        }
-    }
-
-    /// The data of server-sent events in a body. Handles parts that split lines and characters; an event is bounded.
-    struct Events: Sendable {
-        private var parts: BodyStream.Iterator
-        private var pending: [UInt8] = []
-        private var searched = 0
-        private var data: [UInt8] = []
-        private var returned: Bytes?
-        private static let limit = 8 * 1024 * 1024
-
-        init(_ body: BodyStream) { parts = body.makeAsyncIterator() }
-
-        mutating func pushBack(_ event: Bytes) { returned = event }
-
-        mutating func next() async throws -> Bytes? {
-            if let event = returned {
-                returned = nil
-                return event
-            }
-            while true {
-                while let line = takeLine() {
-                    if line.isEmpty {
-                        guard !data.isEmpty else { continue }
-                        defer { data.removeAll(keepingCapacity: true) }
-                        return Bytes(data)
-                    }
-                    if line.starts(with: Array("data:".utf8)) {
-                        var value = line.dropFirst(5)
-                        if value.first == UInt8(ascii: " ") { value = value.dropFirst() }
-                        if !data.isEmpty { data.append(UInt8(ascii: "\n")) }
-                        data.append(contentsOf: value)
-                    }
+                let limit = lastEvent + betweenEvents
+                while let bytes = try await fault({ try await events.next { ContinuousClock.now >= limit } }) {
+                    lastEvent = .now
+                    if let event = try Call.event(bytes, &translator) { return event }
                 }
-                guard pending.count + data.count <= Events.limit else {
+                return try translator?.finish().map { Event(bytes: $0.bytes, json: $0) }
+            }
+        }
+
+        // MARK: Whole answers
+
+        /// - Parameters:
+        ///   - patience: how long the first byte may take.
+        ///   - left: how long all of it may take.
+        func whole(_ model: Model, patience: Duration, left: Duration) async throws -> Landed {
+            let response = try await send(model, stream: false, patience: patience, total: left)
+            var bytes = try await Call.fault { try await response.collect().array }
+            // A byte-order mark is not JSON's, and Google's own client stumbles over it.
+            if bytes.starts(with: Call.mark) { bytes.removeFirst(Call.mark.count) }
+            var json = try Call.parse(bytes)
+            if model.provider == .openai {
+                json = try ChatTranslator.answer(json)
+                var reply = Reply(now: now)
+                _ = try reply.absorb(json)
+                try reply.complete()
+                return Landed(bytes: json.bytes, json: json, reply: reply)
+            }
+            var reply = Reply(now: now)
+            _ = try reply.absorb(json)
+            if ask.verb == .generate { try reply.complete() }
+            return Landed(bytes: bytes, json: json, reply: reply)
+        }
+
+        // MARK: Streams
+
+        /// Opens a stream and waits for its first event, so that an upstream that refuses, or says nothing, can still be replaced.
+        func open(_ model: Model) async throws -> Opened {
+            try await Call.within(setup.firstByte) {
+                let response = try await send(model, stream: true, patience: setup.firstByte, total: context.remaining)
+                var events = Events(response.body)
+                var translator = model.provider == .openai ? ChatTranslator() : nil
+                var reply = Reply(now: now)
+                while let bytes = try await Call.fault({ try await events.next() }) {
+                    guard let event = try Call.event(bytes, &translator) else { continue }
+                    _ = try reply.absorb(event.json)
+                    // One that says nothing, not even why, is no beginning.
+                    guard reply.hasCandidate || reply.blockReason != nil else { continue }
+                    return Opened(events, translator, first: event, betweenEvents: setup.betweenEvents)
+                }
+                throw Fault.broken("a stream without events", "Gemini's answer ended early")
+            }
+        }
+
+        /// A whole stream, gathered: nothing of it has been seen yet, so it can be asked for again.
+        func gathered(_ model: Model) async throws -> (events: [Event], reply: Reply) {
+            var opened = try await open(model)
+            var reply = Reply(now: now)
+            var events: [Event] = []
+            var size = 0
+            while let event = try await opened.next() {
+                _ = try reply.absorb(event.json)
+                size += event.bytes.count
+                guard size <= Call.answerLimit.bytes else { throw Fault.broken("a stream over \(Call.answerLimit.bytes) bytes") }
+                events.append(event)
+            }
+            try reply.complete()
+            return (events, reply)
+        }
+
+        // MARK: The wire
+
+        static let answerLimit = ByteCount.mib(32)
+
+        var now: Int64 { Seconds.now }
+
+        private func send(_ model: Model, stream: Bool, patience: Duration, total: Duration) async throws -> OutboundResponse {
+            var request: OutboundRequest
+            switch model.provider {
+            case .gemini:
+                let verb = stream ? "streamGenerateContent?alt=sse" : ask.verb.rawValue
+                request = OutboundRequest(
+                    .post, "\(setup.geminiBase)/\(ask.version)/models/\(model.name):\(verb)",
+                    body: .bytes(ask.body(for: model).bytes))
+                request.headers[.googleAPIKey] = try context.secret(.geminiAPIKey).reveal()
+            case .openai:
+                guard let key = context.optionalSecret(.openAIAPIKey) else {
                     throw HTTPError(
-                        502, .upstreamError, "Gemini gave an answer that cannot be used",
-                        cause: "event over \(Events.limit) bytes")
+                        503, .bootError,
+                        "The model \(model.name) has no API key on this host; its operator has to set OPENAI_API_KEY")
                 }
-                guard let part = try await parts.next() else { return nil }
-                part.withUnsafeBytes { pending.append(contentsOf: $0) }
+                request = OutboundRequest(
+                    .post, "\(setup.openAIBase)/chat/completions",
+                    body: .bytes(try ChatTranslator.request(ask.body(for: model), model: model.name, stream: stream).bytes))
+                request.headers[.authorization] = "Bearer " + key.reveal()
+            }
+            request.headers[.contentType] = "application/json"
+            request.responseLimit = Call.answerLimit
+            let left = min(total, context.remaining)
+            request.timeouts = .init(firstByte: min(patience, left), betweenBytes: setup.betweenEvents, total: left)
+            let sent = request
+            let response = try await Call.fault { try await context.fetch(sent) }
+            guard response.status != 200 else { return response }
+            let body = try await Call.fault { try await response.collect().array }
+            let error = try? Call.parse(body)
+            let retryAfter = response.headers[.retryAfter]
+            // Without `alt=sse` errors of a stream come as an array of one.
+            let told = error?["error"] ?? error?[0]?["error"]
+            throw model.provider == .gemini
+                ? Fault(gemini: told, status: response.status, retryAfter: retryAfter, now: now)
+                : Fault(openAI: told, status: response.status, retryAfter: retryAfter, now: now)
+        }
+
+        /// Upstreams may say more than we let callers say.
+        private static let limits = JSONLimits(
+            depth: 256, members: 2_000_000, elements: 4_000_000, digits: 512, duplicateNames: .lastWins)
+
+        private static let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
+
+        private static func parse(_ bytes: [UInt8]) throws(Fault) -> JSON {
+            do { return try JSON.parse(bytes, limits: limits) } catch { throw .broken("not JSON: \(error.message)") }
+        }
+
+        private static func event(_ bytes: [UInt8], _ translator: inout ChatTranslator?) throws -> Event? {
+            guard translator != nil else { return Event(bytes: bytes, json: try parse(bytes)) }
+            if bytes == Array("[DONE]".utf8) { return try translator?.done().map { Event(bytes: $0.bytes, json: $0) } }
+            return try translator?.event(try parse(bytes)).map { Event(bytes: $0.bytes, json: $0) }
+        }
+
+        fileprivate static func fault<Value>(_ work: () async throws -> Value) async throws -> Value {
+            do { return try await work() } catch let error as OutboundError {
+                // A cancelled transfer is no fault of the upstream's.
+                try Task.checkCancellation()
+                throw Fault(error)
             }
         }
 
-        private mutating func takeLine() -> ArraySlice<UInt8>? {
-            guard let end = pending[searched...].firstIndex(of: UInt8(ascii: "\n")) else {
-                searched = pending.count
-                return nil
+        /// Ends `work` when it takes too long.
+        private static func within<Value: Sendable>(
+            _ time: Duration, _ work: @escaping @Sendable () async throws -> Value
+        ) async throws -> Value {
+            try await withThrowingTaskGroup(of: Value?.self) { group in
+                group.addTask { try await work() }
+                group.addTask {
+                    try await Task.sleep(for: time)
+                    return nil
+                }
+                defer { group.cancelAll() }
+                guard let first = try await group.next(), let value = first else { throw Fault.silent("no event in time") }
+                return value
             }
-            var line = pending[..<end]
-            if line.last == UInt8(ascii: "\r") { line = line.dropLast() }
-            pending.removeSubrange(...end)
-            searched = 0
-            return line
         }
     }
 }
+
+private func fault<Value>(_ work: () async throws -> Value) async throws -> Value { try await GeminiProxy.Call.fault(work) }
 
 extension HTTPField.Name {
     static let googleAPIKey = HTTPField.Name("x-goog-api-key")!
-}
-
-extension UInt8 {
-    fileprivate var isModelByte: Bool {
-        switch self {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
-        case UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"): true
-        default: false
-        }
-    }
 }

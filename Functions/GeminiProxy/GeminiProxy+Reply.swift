@@ -2,106 +2,137 @@ import Swiftlet
 import SwiftletJSON
 
 extension GeminiProxy {
+    /// Tokens of one answer.
+    struct Usage: Encodable, Sendable, Hashable {
+        var prompt = 0
+        var output = 0
+        var thoughts = 0
+        var total = 0
+
+        /// What counts against a budget, thoughts included.
+        var billed: Int { max(total, prompt + output + thoughts) }
+    }
+
     /// What Gemini said, gathered from one answer or from the events of a stream. Unknown members and enum values are let through.
     struct Reply: Sendable {
-        var text = ""
-        var usage = Answer.Usage()
-        var finishReason: String?
-        var modelVersion: String?
-        private var blockReason: String?
+        private(set) var text = ""
+        private(set) var usage = Usage()
+        private(set) var finishReason: String?
+        private(set) var modelVersion: String?
+        private(set) var blockReason: String?
+        /// Something other than text was said: a function call, an image, code.
+        private(set) var hasOtherParts = false
+        private(set) var hasUsage = false
+        private(set) var hasCandidate = false
+        /// `now`: seconds since 1970, for faults that last until a time of day.
+        private let now: Int64
+
+        init(now: Int64) { self.now = now }
 
         /// Takes one `GenerateContentResponse` and returns the text it added.
-        mutating func absorb(_ json: JSON) throws(HTTPError) -> String {
-            if let error = json["error"] { throw HTTPError(gemini: error, status: error["code"]?.int ?? 500) }
+        mutating func absorb(_ json: JSON) throws(Fault) -> String {
+            if let error = json["error"] {
+                throw Fault(gemini: error, status: error["code"]?.int ?? 500, now: now)
+            }
+            guard json.object != nil else { throw .broken("no object") }
             if let reason = json["promptFeedback"]?["blockReason"]?.string { blockReason = reason }
             if let version = json["modelVersion"]?.string { modelVersion = version }
-            if let metadata = json["usageMetadata"] {
-                usage.prompt = metadata["promptTokenCount"]?.int ?? usage.prompt
-                usage.output = metadata["candidatesTokenCount"]?.int ?? usage.output
-                usage.thoughts = metadata["thoughtsTokenCount"]?.int ?? usage.thoughts
-                usage.total = metadata["totalTokenCount"]?.int ?? usage.total
+            if let metadata = json["usageMetadata"], metadata.object != nil {
+                hasUsage = true
+                usage.prompt = metadata["promptTokenCount"]?.tokens ?? usage.prompt
+                usage.output = metadata["candidatesTokenCount"]?.tokens ?? usage.output
+                usage.thoughts = metadata["thoughtsTokenCount"]?.tokens ?? usage.thoughts
+                usage.total = metadata["totalTokenCount"]?.tokens ?? usage.total
             }
             guard let candidate = json["candidates"]?[0] else { return "" }
+            hasCandidate = true
             if let reason = candidate["finishReason"]?.string { finishReason = reason }
             var added = ""
             for part in candidate["content"]?["parts"]?.array ?? [] where part["thought"]?.bool != true {
-                added += part["text"]?.string ?? ""
+                if let piece = part["text"]?.string { added += piece } else { hasOtherParts = true }
             }
             text += added
             return added
         }
 
-        /// Refuses what is no answer: blocked, empty, or ended without a reason.
-        func checked() throws(HTTPError) -> Reply {
-            if let blockReason {
-                throw HTTPError(
-                    422, "PROMPT_BLOCKED", "Gemini's safety rules refused the prompt", cause: "blockReason \(Word(blockReason))")
+        /// Refuses what has not come to its end, for every way of asking.
+        func complete() throws(Fault) {
+            guard blockReason == nil else { return }
+            guard hasCandidate else { throw .broken("no candidate", "Gemini gave an answer that cannot be used") }
+            guard finishReason != nil else { throw .broken("no finishReason", "Gemini's answer ended early") }
+        }
+
+        /// Refuses what is no text to show: blocked, empty, or ended without a reason.
+        func answer() throws(Fault) -> String {
+            try complete()
+            if let blockReason { throw .promptBlocked("blockReason \(Word(blockReason))") }
+            let reason = finishReason ?? ""
+            if Reply.isBlocked(reason) {
+                throw Fault(
+                    .answerBlocked,
+                    HTTPError(
+                        422, "ANSWER_BLOCKED", "Gemini's safety rules held the answer back", cause: "finishReason \(Word(reason))"
+                    ),
+                    word: "INVALID_ARGUMENT")
             }
+            guard text.isEmpty else { return text }
+            let message =
+                reason == "MAX_TOKENS"
+                ? "Gemini used all its tokens for thinking; ask for less, or raise GEMINI_MAX_OUTPUT_TOKENS"
+                : "Gemini gave no answer"
+            throw Fault(
+                .empty, HTTPError(502, "UPSTREAM_EMPTY_ANSWER", message, cause: "finishReason \(Word(reason)) without text"),
+                word: "INTERNAL")
+        }
+
+        static func isBlocked(_ finishReason: String) -> Bool {
             switch finishReason {
-            case "STOP" where !text.isEmpty, "MAX_TOKENS" where !text.isEmpty:
-                return self
-            case "MAX_TOKENS":
-                throw HTTPError(
-                    502, "UPSTREAM_EMPTY_ANSWER",
-                    "Gemini used all its tokens for thinking; ask for less, or raise GEMINI_MAX_OUTPUT_TOKENS",
-                    cause: "MAX_TOKENS without text")
-            case "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "LANGUAGE":
-                throw HTTPError(
-                    422, "ANSWER_BLOCKED", "Gemini's safety rules held the answer back",
-                    cause: "finishReason \(Word(finishReason ?? ""))")
-            case nil:
-                throw HTTPError(502, .upstreamError, "Gemini's answer ended early", cause: "no finishReason")
-            default:
-                guard !text.isEmpty else {
-                    throw HTTPError(
-                        502, "UPSTREAM_EMPTY_ANSWER", "Gemini gave no answer",
-                        cause: "finishReason \(Word(finishReason ?? "")) without text")
-                }
-                return self
+            case "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "LANGUAGE", "IMAGE_SAFETY",
+                "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", "MODEL_ARMOR":
+                true
+            default: false
             }
         }
+
+        /// What it has cost: what the upstream says, or a guess where it did not come to that.
+        func billed(guess prompt: Int) -> Int { hasUsage ? usage.billed : prompt + Tokens.estimate(text) }
     }
 
-    /// A word of the upstream that may go to the log: upper-case letters and `_`, cut short. Anything else could be anything.
-    struct Word: CustomStringConvertible {
-        let description: String
-        init(_ text: String) {
-            let kept = text.utf8.prefix(48).filter { (0x41...0x5A).contains($0) || $0 == UInt8(ascii: "_") }
-            description = kept.count == text.utf8.count && !text.isEmpty ? text : "(odd)"
+    /// Guesses of how many tokens something is.
+    enum Tokens {
+        /// Four letters of Latin script are about one token, a letter of another script is one.
+        static func estimate(_ text: String) -> Int {
+            var text = text
+            return text.withUTF8 { bytes in
+                var ascii = 0
+                var others = 0
+                for byte in bytes {
+                    if byte < 0x80 { ascii += 1 } else if byte >= 0xC0 { others += 1 }
+                }
+                return (ascii + 3) / 4 + others
+            }
+        }
+
+        /// All texts below a value; a picture is a tile or two.
+        static func estimate(_ json: JSON) -> Int {
+            switch json {
+            case .string(let text): return estimate(text)
+            case .array(let values): return values.reduce(0) { $0 + estimate($1) }
+            case .object(let members):
+                return members.reduce(0) { sum, member in
+                    switch member.name {
+                    case "inlineData", "inline_data": sum + 1290
+                    case "thoughtSignature", "thought_signature": sum
+                    default: sum + estimate(member.value)
+                    }
+                }
+            default: return 1
+            }
         }
     }
 }
 
-extension HTTPError {
-    /// What a caller hears of an error of Gemini's. The upstream's own words stay out of answer and log: they may quote keys and prompts.
-    init(gemini error: JSON?, status: Int) {
-        let word = GeminiProxy.Word(error?["status"]?.string ?? "")
-        let details = error?["details"]?.array ?? []
-        let reason = details.lazy.compactMap { $0["reason"]?.string }.first
-        let cause = "gemini \(status) \(word)\(reason.map { " " + GeminiProxy.Word($0).description } ?? "")"
-        switch status {
-        case 400 where reason == "API_KEY_INVALID", 401, 403:
-            self.init(502, .upstreamError, "Gemini refused the host's API key; its operator has to look", cause: cause)
-        case 400 where error?["status"]?.string == "INVALID_ARGUMENT":
-            self.init(400, "UPSTREAM_INVALID_ARGUMENT", "Gemini does not take this request", cause: cause)
-        case 429:
-            let delay = details.lazy.compactMap { $0["retryDelay"]?.string }.compactMap(HTTPError.seconds).first ?? 30
-            self.init(
-                429, "UPSTREAM_RATE_LIMITED", "Gemini's quota is used up for now; try again in \(delay) s", cause: cause,
-                fields: [.init("retry-after", String(delay))])
-        case 504, 408:
-            self.init(504, .upstreamTimeout, "Gemini did not answer in time", cause: cause)
-        case 500, 502, 503:
-            self.init(
-                503, .upstreamUnavailable, "Gemini is not available just now", cause: cause, fields: [.init("retry-after", "5")])
-        default:
-            self.init(502, .upstreamError, "Gemini gave an answer that cannot be used", cause: cause)
-        }
-    }
-
-    /// Whole seconds of a protobuf duration (`26s`, `0.5s`), rounded up, 1…3600.
-    private static func seconds(_ text: String) -> Int? {
-        guard text.hasSuffix("s"), let value = Double(text.dropLast()), value.isFinite, value >= 0 else { return nil }
-        return Int(min(max(value.rounded(.up), 1), 3600))
-    }
+extension JSON {
+    /// A number of tokens that nobody can make up too large or below zero.
+    fileprivate var tokens: Int? { int.map { min(max($0, 0), 100_000_000) } }
 }

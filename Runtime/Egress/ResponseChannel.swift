@@ -64,10 +64,12 @@ final class ResponseChannel: Sendable {
             state.end = result
             if case .failure(let error) = result {
                 if state.head == nil { state.head = .failure(error) }
-                // What a cancelled or failed body still holds is of no use to anyone.
-                state.pieces = []
-                state.taken = 0
-                state.buffered = 0
+                // What a cancelled body still holds is of no use to anyone; what came before a break is the reader's.
+                if error.code == .cancelled {
+                    state.pieces = []
+                    state.taken = 0
+                    state.buffered = 0
+                }
             } else if state.head == nil {
                 state.head = .failure(EgressError(.protocolError))
             }
@@ -106,7 +108,6 @@ final class ResponseChannel: Sendable {
         await withCheckedContinuation { continuation in
             var mustResume = false
             let ready = state.withLock { state -> Result<[UInt8]?, EgressError>? in
-                if case .failure(let error)? = state.end { return .failure(error) }
                 if let piece = ResponseChannel.take(&state, &mustResume) { return .success(piece) }
                 if let end = state.end { return end.map { nil } }
                 if state.pieceWaiter != nil { return .failure(EgressError(.invalidRequest)) }

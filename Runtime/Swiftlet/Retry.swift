@@ -101,9 +101,11 @@ public final class RetryBudget: Sendable {
         tokens = Mutex(self.reserve)
     }
 
-    func called() { tokens.withLock { $0 = min(reserve, $0 + ratio) } }
+    /// A first call was made: it earns a share of a repeat.
+    public func called() { tokens.withLock { $0 = min(reserve, $0 + ratio) } }
 
-    func takeRepeat() -> Bool {
+    /// Whether one more repeat may be made; it is taken when it may.
+    public func takeRepeat() -> Bool {
         tokens.withLock { tokens in
             guard tokens >= 1 else { return false }
             tokens -= 1

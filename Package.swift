@@ -219,6 +219,7 @@ let package = Package(
                 product("RawStructuredFieldValues", "swift-http-structured-headers"),
             ]),
         tests("Secrets", ["SwiftletSecrets", "Swiftlet"]),
+        tests("Mock", ["SwiftletMock", "SwiftletHTTP", "SwiftletJSON"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,5 +1,5 @@
-/// The gzip format (RFC 1952) with stored blocks: nothing gets smaller, but a reader has to unpack it. Every part can be written on its own,
-/// so that a stream stays one.
+/// The gzip format (RFC 1952) with stored blocks: nothing gets smaller, but a reader has to unpack it. Every part can be written on
+/// its own, so that a stream stays one.
 struct Gzip {
     private var checksum: UInt32 = 0xFFFF_FFFF
     private var size: UInt32 = 0

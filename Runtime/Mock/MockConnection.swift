@@ -145,7 +145,7 @@ final class MockConnection: ChannelDuplexHandler, @unchecked Sendable {
         switch incoming {
         case .length(let remaining):
             let count = min(remaining, inbound.readableBytes)
-            if let bytes = inbound.readBytes(length: count) { body += bytes }
+            if let bytes = inbound.readBytes(length: count) { body = body.isEmpty ? bytes : body + bytes }
             incoming = .length(remaining - count)
             guard count == remaining else { return false }
         case .chunked(var decoder):
@@ -226,12 +226,7 @@ final class MockConnection: ChannelDuplexHandler, @unchecked Sendable {
                 return
             case .hold: return loop.hold(self)
             case .reset:
-                return afterLastWrite { connection in
-                    connection.end(.reset)
-                    // Without lingering the system says RST where it would say FIN.
-                    _ = (connection.context?.channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0))
-                    connection.close()
-                }
+                return afterLastWrite { $0.reset(tries: 1000) }
             case .hangUp:
                 return afterLastWrite { connection in
                     connection.end(.hungUp)
@@ -269,6 +264,22 @@ final class MockConnection: ChannelDuplexHandler, @unchecked Sendable {
         if isReadHeld {
             isReadHeld = false
             context?.read()
+        }
+    }
+
+    /// A reset throws away what the system has not sent yet, so it waits, up to about a second, until the client's system has all of it.
+    private func reset(tries: Int) {
+        guard let provider = context?.channel as? any SocketOptionProvider else { return close() }
+        provider.getTCPInfo().whenComplete { [self] info in
+            guard phase == .playing else { return }
+            if tries > 0, case .success(let info) = info, info.tcpi_unacked > 0 {
+                timer = loop.eventLoop.scheduleTask(in: .milliseconds(1)) { [self] in reset(tries: tries - 1) }
+                return
+            }
+            end(.reset)
+            // Without lingering the system says RST where it would say FIN.
+            _ = (context?.channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0))
+            close()
         }
     }
 

@@ -25,6 +25,8 @@ struct MockDesk: Sendable {
     /// Names of models that have failed once, and since when names flap.
     private var spent: Set<String> = []
     private var flapping: [String: Int64] = [:]
+    private var healthy: [Kind: Script] = [:]
+    private var preparedDate: [UInt8] = []
 
     /// - Parameter key: the key callers must send; any when `nil`.
     init(key: String? = nil, speed: Double = 1) {
@@ -76,7 +78,35 @@ struct MockDesk: Sendable {
         let fault = current(attempt.fault, ask, call, at: now)
         writer = ScriptWriter(fault: fault, ask: ask, call: call, wire: wire, speed: speed)
         let problem = Problem(fault, ask: ask, shape: call.shape, key: credential(request.fields, call.shape) ?? "", speed: speed)
-        return note(attempt, problem.map { writer.refusal($0) } ?? writer.answer())
+        return note(attempt, problem.map { writer.refusal($0) } ?? prepared(writer))
+    }
+
+    /// What a healthy answer depends on.
+    private struct Kind: Hashable {
+        var call: Call
+        var model: String
+        var isStream: Bool
+        var includesUsage: Bool
+        var promptTokens: Int
+        var keepsAlive: Bool
+        var isModern: Bool
+    }
+
+    /// Healthy answers are written once a second, for their date: measurements ask for the same one again and again.
+    private mutating func prepared(_ writer: ScriptWriter) -> Script {
+        guard writer.fault == .ok, case .text = writer.ask.format else { return writer.answer() }
+        let (ask, wire) = (writer.ask, writer.wire)
+        let kind = Kind(
+            call: writer.call, model: ask.model, isStream: ask.isStream, includesUsage: ask.includesUsage,
+            promptTokens: ask.promptTokens, keepsAlive: wire.keepsAlive, isModern: wire.isModern)
+        if wire.date != preparedDate || healthy.count >= 64 {
+            preparedDate = wire.date
+            healthy = [:]
+        }
+        if let script = healthy[kind] { return script }
+        let script = writer.answer()
+        healthy[kind] = script
+        return script
     }
 
     private func refusal(_ attempt: Attempt, _ call: Call) -> Problem? {

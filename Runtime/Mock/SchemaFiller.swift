@@ -16,8 +16,9 @@ struct SchemaFiller {
     private init(root: JSON) { self.root = root }
 
     private mutating func value(_ schema: JSON, name: String, depth: Int) -> JSON {
-        guard depth < 32, valuesLeft > 0 else { return .null }
+        guard valuesLeft > 0 else { return .null }
         valuesLeft -= 1
+        guard depth < 32 else { return .null }
         if let reference = schema["$ref"]?.string, let target = resolve(reference) {
             return value(target, name: name, depth: depth + 1)
         }
@@ -78,7 +79,9 @@ struct SchemaFiller {
         let least = SchemaFiller.count(schema["minItems"] ?? schema["min_items"]) ?? 0
         let count = min(max(2, least), max(0, most), 64)
         guard let item = schema["items"] else { return .array([]) }
-        return .array((0..<count).map { _ in value(item, name: name, depth: depth + 1) })
+        var items: [JSON] = []
+        while items.count < count, valuesLeft > 0 { items.append(value(item, name: name, depth: depth + 1)) }
+        return .array(items)
     }
 
     /// The middle of the range, or one inside it.
@@ -115,6 +118,7 @@ struct SchemaFiller {
         if name.lowercased().hasSuffix("language") { return "en" }
         var text = ""
         let least = min(SchemaFiller.count(schema["minLength"] ?? schema["min_length"]) ?? 0, 4096)
+        valuesLeft -= least / 64
         var words = 0
         while words < 3 || text.unicodeScalars.count < least {
             text += (words == 0 ? "" : " ") + Words.all[nextWord % Words.all.count]

@@ -31,7 +31,7 @@ struct FunctionTable {
                 function.name.text, base + function.name.text, FunctionTable.callers(function.requirement),
                 policy.methods.map(\.rawValue).joined(separator: ","), FunctionTable.limit(policy.rateLimit),
                 FunctionTable.body(policy.body),
-                FunctionTable.duration(policy.deadline), String(policy.workers), FunctionTable.list(policy.secrets.map(\.text)),
+                FunctionTable.duration(policy.deadline), String(policy.workers), FunctionTable.secrets(policy),
                 FunctionTable.list(policy.egress),
                 state(function.name) ?? "registered",
             ])
@@ -54,6 +54,7 @@ struct FunctionTable {
                     "deadlineSeconds": .init(Int(function.policy.deadline.components.seconds)),
                     "workers": .init(function.policy.workers),
                     "secrets": .array(function.policy.secrets.map { .string($0.text) }),
+                    "optionalSecrets": .array(function.policy.optionalSecrets.map { .string($0.text) }),
                     "egress": .array(function.policy.egress.map { .string($0) }),
                 ]
             }
@@ -117,6 +118,10 @@ struct FunctionTable {
         let milliseconds = duration.components.attoseconds / 1_000_000_000_000_000
         if seconds == 0 { return "\(milliseconds) ms" }
         return milliseconds == 0 ? "\(seconds) s" : "\(seconds * 1000 + milliseconds) ms"
+    }
+
+    private static func secrets(_ policy: Policy) -> String {
+        list(policy.secrets.map(\.text) + policy.optionalSecrets.map { "\($0) (optional)" })
     }
 
     private static func list(_ items: [String]) -> String { items.isEmpty ? "-" : items.joined(separator: ",") }

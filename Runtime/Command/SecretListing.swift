@@ -29,6 +29,15 @@ enum SecretListing {
         }
     }
 
+    /// The functions that declare a secret, with a word where they do without it.
+    static func users(of secret: String, among functions: [Registration]) -> [String] {
+        let name = SecretName(secret)
+        return functions.compactMap { function in
+            if function.policy.secrets.contains(name) { return function.name.text }
+            return function.policy.optionalSecrets.contains(name) ? "\(function.name) (optional)" : nil
+        }
+    }
+
     private static func isHosts(_ name: String) -> Bool { AuthSetup.names.contains(name) }
 
     /// The pairs of a dotenv file.

@@ -20,11 +20,10 @@ struct SecretsCommand: AsyncParsableCommand {
             try await ServeCommand.exitingOnProblem {
                 var configuration = HostConfiguration()
                 options.apply(to: &configuration)
-                let declared = Swift.Set(CommandLineTool.functions.flatMap { $0.policy.secrets.map(\.text) })
+                let declared = Swift.Set(CommandLineTool.functions.flatMap { $0.policy.allSecrets.map(\.text) })
                 var rows = [["NAME", "DIGEST", "SOURCE", "DECLARED BY"]]
                 for line in try SecretListing.lines(configuration, declared: declared) {
-                    let users = CommandLineTool.functions.filter { $0.policy.secrets.contains(SecretName(line.name)) }.map(
-                        \.name.text)
+                    let users = SecretListing.users(of: line.name, among: CommandLineTool.functions)
                     rows.append([line.name, line.digest, line.source, users.isEmpty ? "-" : users.joined(separator: ",")])
                 }
                 Output.line(FunctionTable.table(rows))

@@ -51,6 +51,14 @@ final class HostCapabilities: Capabilities {
         return secret
     }
 
+    func optionalSecret(_ name: SecretName) -> Secret? {
+        guard policy.allSecrets.contains(name) else {
+            logger.undeclaredOptionalSecret(name, of: self.name)
+            return nil
+        }
+        return secrets.current.value(name, forFunction: self.name)
+    }
+
     /// Only what the policy declares: settings come from the same environment as secrets.
     func setting(_ setting: Setting) -> String {
         guard policy.settings.contains(where: { $0.name == setting.name }) else {

@@ -7,15 +7,19 @@ import SwiftletServer
 enum HostChecks {
     static func names(_ functions: [Registration]) throws(ConfigurationProblem) {
         var seen: Set<FunctionName> = []
-        let secrets = Set(functions.flatMap { $0.policy.secrets.map(\.text) } + AuthSetup.names)
+        let secrets = Set(functions.flatMap { $0.policy.allSecrets.map(\.text) } + AuthSetup.names)
         for function in functions {
             guard function.name.isValid else { throw ConfigurationProblem("function '\(function.name)'", FunctionName.rule) }
             guard seen.insert(function.name).inserted else {
                 throw ConfigurationProblem("function '\(function.name)'", "is registered twice; give one of them another name")
             }
-            for secret in function.policy.secrets where !secret.isValid {
+            for secret in function.policy.allSecrets where !secret.isValid {
                 throw ConfigurationProblem(
                     "function '\(function.name)'", "declares the secret '\(secret)', which is no name: letters, digits and '_'")
+            }
+            for secret in function.policy.optionalSecrets where function.policy.secrets.contains(secret) {
+                throw ConfigurationProblem(
+                    "function '\(function.name)'", "declares the secret \(secret) as needed and as optional; name it once")
             }
             // A setting is read without the care a secret gets, by whichever function names it.
             for setting in function.policy.settings where secrets.contains(setting.name) {

@@ -31,6 +31,10 @@ struct WorkerSite {
                     guard let value = current.value(secret, forFunction: name) else { return nil }
                     values.append((secret.text, value.withBytes { Array($0) }))
                 }
+                for secret in policy.optionalSecrets {
+                    guard let value = current.value(secret, forFunction: name) else { continue }
+                    values.append((secret.text, value.withBytes { Array($0) }))
+                }
                 return values
             },
             settings: policy.settings.filter { settings.isSet($0) }.map { ($0.name, settings.value($0)) },

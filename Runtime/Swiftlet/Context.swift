@@ -22,6 +22,10 @@ public struct Context: Sendable {
     /// name is a 500 whose log line says what to add to the policy.
     public func secret(_ name: SecretName) throws(HTTPError) -> Secret { try scope.capabilities.secret(name) }
 
+    /// A secret the policy declares in `optionalSecrets`, or `nil` where no source has it. An undeclared name is `nil` too, and a line in the
+    /// log that says what to add to the policy.
+    public func optionalSecret(_ name: SecretName) -> Secret? { scope.capabilities.optionalSecret(name) }
+
     /// The value of a declared setting.
     public func setting(_ setting: Setting) -> String { scope.capabilities.setting(setting) }
 
@@ -124,11 +128,19 @@ package class InvocationScope: @unchecked Sendable {
     }
 }
 
+extension Logger {
+    /// A secret that may be missing is no reason to fail, but nobody is to wonder why it is.
+    package func undeclaredOptionalSecret(_ name: SecretName, of function: FunctionName) {
+        error("the secret \(name) is not in the policy of \(function); add it to `optionalSecrets:`")
+    }
+}
+
 /// What a function may use of the host. In this process it is a set of calls; across a hop each is a frame that the host checks against the
 /// policy and treats as hostile input.
 package protocol Capabilities: Sendable {
     var logger: Logger { get }
     func secret(_ name: SecretName) throws(HTTPError) -> Secret
+    func optionalSecret(_ name: SecretName) -> Secret?
     func setting(_ setting: Setting) -> String
     func fetch(_ request: OutboundRequest) async throws -> OutboundResponse
     func checkRateLimit(_ key: String, limit: Int, window: Duration) async throws -> RateLimitAnswer

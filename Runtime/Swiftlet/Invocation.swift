@@ -60,7 +60,7 @@ package struct InvokerSite: Sendable {
     package let clock: HostClock
     /// Names a new instance.
     package let newExecutionID: @Sendable () -> String
-    /// Values of declared secrets right now; `nil` while one is missing.
+    /// Values of declared secrets right now, optional ones where they are set; `nil` while one that is needed is missing.
     package let secrets: @Sendable () -> [(name: String, value: [UInt8])]?
     /// Declared settings the operator has set.
     package let settings: [(name: String, value: String)]

@@ -14,6 +14,9 @@ public struct Policy: Sendable {
     public var deadline: Duration
     /// Names of the secrets the function reads. It gets these and no others.
     public var secrets: [SecretName]
+    /// Names of secrets the function reads where an operator has set them, see ``Context/optionalSecret(_:)``: one that is missing keeps it
+    /// from nothing.
+    public var optionalSecrets: [SecretName]
     /// Hosts the function may call (`api.example.com`, `*.example.com`, `api.example.com:8443`), https unless an operator says otherwise.
     public var egress: [String]
     /// Settings (not secret) the function reads; see ``Setting``.
@@ -39,6 +42,7 @@ public struct Policy: Sendable {
         body: BodyRule = .json(upTo: .mib(1)),
         deadline: Duration = .seconds(150),
         secrets: [SecretName] = [],
+        optionalSecrets: [SecretName] = [],
         egress: [String] = [],
         settings: [Setting] = [],
         cors: CORSRule = .host,
@@ -54,6 +58,7 @@ public struct Policy: Sendable {
         self.body = body
         self.deadline = deadline
         self.secrets = secrets
+        self.optionalSecrets = optionalSecrets
         self.egress = egress
         self.settings = settings
         self.cors = cors
@@ -64,6 +69,11 @@ public struct Policy: Sendable {
         self.limits = limits
         self.example = example
     }
+}
+
+extension Policy {
+    /// Every secret the function may be handed, the needed ones first.
+    package var allSecrets: [SecretName] { secrets + optionalSecrets }
 }
 
 /// Something of the host that a function may use when its policy says so.

@@ -7,7 +7,7 @@ package struct BootFrame: Sendable {
     /// Names this instance in logs, from its boot to its end.
     package var executionID: String
     package var parent: Int32
-    /// Names the policy declares, with their values.
+    /// Names the policy declares, with their values; optional ones only where they are set.
     package var secrets: [(name: String, value: [UInt8])] = []
     /// Declared settings that the operator has set.
     package var settings: [(name: String, value: String)] = []

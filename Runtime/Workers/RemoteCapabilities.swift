@@ -27,9 +27,17 @@ package final class RemoteCapabilities: Capabilities {
     }
 
     package func secret(_ name: SecretName) throws(HTTPError) -> Secret {
-        // The host hands over declared ones only, all of them.
-        guard let secret = secrets[name.text] else { throw .undeclaredSecret(name, of: self.name) }
+        // The host hands over declared ones only, and all that are needed.
+        guard policy.secrets.contains(name), let secret = secrets[name.text] else { throw .undeclaredSecret(name, of: self.name) }
         return secret
+    }
+
+    package func optionalSecret(_ name: SecretName) -> Secret? {
+        guard policy.allSecrets.contains(name) else {
+            logger.undeclaredOptionalSecret(name, of: self.name)
+            return nil
+        }
+        return secrets[name.text]
     }
 
     package func setting(_ setting: Setting) -> String {

@@ -314,12 +314,16 @@ struct KeysAsBearer: EdgeFunction {
     }
 }
 
-/// Takes tokens only, and reads a secret of its own.
+/// Takes tokens only, and reads a secret of its own, and another where there is one.
 struct Strict: EdgeFunction {
     static let name: FunctionName = "strict"
-    static let policy = Policy(methods: [.get], rateLimit: .none, body: .none, secrets: ["FIXTURE_SECRET"], keys: .refused)
+    static let policy = Policy(methods: [.get], rateLimit: .none, body: .none, secrets: ["FIXTURE_SECRET"], optionalSecrets: ["FIXTURE_EXTRA"],
+        keys: .refused)
     func handle(_ request: Request<Void>, from user: User, in context: Context) async throws -> [String: String] {
         let secret = try context.secret("FIXTURE_SECRET")
-        return ["sub": user.subject ?? "", "secret_bytes": String(secret.count), "shown": "\(secret)"]
+        return [
+            "sub": user.subject ?? "", "secret_bytes": String(secret.count), "shown": "\(secret)",
+            "extra_bytes": context.optionalSecret("FIXTURE_EXTRA").map { String($0.count) } ?? "none",
+        ]
     }
 }

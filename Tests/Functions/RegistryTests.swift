@@ -20,11 +20,16 @@ import Testing
         #expect(set.allSatisfy { $0.hasSuffix("=") })
     }
 
+    @Test func `secrets.example names the optional ones too, commented out`() {
+        let names = Set(RegistryTests.example.filter { $0.hasSuffix("=") }.map { String($0.dropLast()) })
+        for secret in registeredFunctions.flatMap(\.policy.optionalSecrets) { #expect(names.contains("#\(secret)"), "\(secret)") }
+    }
+
     @Test func `every function has a name of its own, and secrets with names`() {
         #expect(Set(registeredFunctions.map(\.name)).count == registeredFunctions.count)
         for function in registeredFunctions {
             #expect(function.name.isValid)
-            #expect(function.policy.secrets.allSatisfy { $0.isValid })
+            #expect((function.policy.secrets + function.policy.optionalSecrets).allSatisfy { $0.isValid })
         }
     }
 }

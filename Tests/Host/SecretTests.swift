@@ -2,10 +2,11 @@ import Fixtures
 import Foundation
 import HTTPTypes
 import Swiftlet
-import SwiftletHost
 import SwiftletJSON
 import SwiftletTesting
 import Testing
+
+@testable import SwiftletHost
 
 @Suite struct SecretTests {
     private static func reader(_ request: Request<Void>, _ context: Context) throws -> [String: String] {
@@ -63,6 +64,97 @@ import Testing
         }
         #expect(log.text.contains("add it to `secrets:`"))
         #expect(!log.text.contains("canary"))
+    }
+
+    /// Needs one secret and takes two more where they are: `?name=` of an optional one, `?needed=` of a needed one.
+    struct Choosy: EdgeFunction {
+        static let name: FunctionName = "choosy"
+        static let policy = Policy(
+            methods: [.get], rateLimit: .none, body: .none, secrets: ["SHARED"], optionalSecrets: ["EXTRA", "MORE"])
+        func handle(_ request: Request<Void>, from _: Anyone, in context: Context) async throws -> [String: String] {
+            if let name = request.query["needed"] { return ["value": try context.secret(SecretName(name)).reveal()] }
+            guard let secret = context.optionalSecret(SecretName(request.query["name"] ?? "")) else { return ["value": "none"] }
+            return ["value": secret.reveal(), "shown": "\(secret)"]
+        }
+    }
+
+    @Test func `a secret that is optional is read where there is one, and missed without harm`() async throws {
+        let log = try LogCapture()
+        var configuration = HostConfiguration()
+        configuration.secrets.environment = SecretTests.values.merging([
+            "EXTRA": "canary-extra", "CHOOSY__EXTRA": "canary-extra-own",
+        ]) { $1 }
+        configuration.strict = true
+        try await TestHost.run([Registration(Choosy.self), Registration(Right.self)], configuration: configuration, sink: log.sink) {
+            host async throws in
+            #expect(host.host.broken.isEmpty)
+            let extra = try await host.get(path("choosy?name=EXTRA")).json
+            #expect(extra?["value"]?.string == "canary-extra-own" && extra?["shown"]?.string == "[redacted]")
+            #expect(try await host.get(path("choosy?name=MORE")).json?["value"]?.string == "none")
+            #expect(try await host.get(path("choosy?needed=SHARED")).json?["value"]?.string == "canary-shared")
+            // Asked for without need, a needed one is there as well.
+            #expect(try await host.get(path("choosy?name=SHARED")).json?["value"]?.string == "canary-shared")
+            #expect(!log.text.contains("optionalSecrets:"))
+            // A needed one is never missing, so an optional one is none, set or not.
+            for name in ["EXTRA", "MORE"] { #expect(try await host.get(path("choosy?needed=\(name)")).status == 500) }
+            // What was not declared is not there, for this function or for another.
+            for target in ["choosy?name=LEFT_ONLY", "choosy?name=JWT_SECRET", "choosy?name=", "right?name=EXTRA"] {
+                let answer = try await host.get(path(target))
+                #expect(!answer.text.contains("canary"), "\(target)")
+            }
+        }
+        #expect(log.text.contains("the secret LEFT_ONLY is not in the policy of choosy; add it to `optionalSecrets:`"))
+        #expect(!log.text.contains("canary"))
+    }
+
+    @Test func `an optional secret comes and goes with a reload`() async throws {
+        try await TemporaryFolder.with { folder in
+            let file = folder + "/secrets"
+            @Sendable func write(_ text: String) {
+                #expect(
+                    FileManager.default.createFile(
+                        atPath: file, contents: Data(text.utf8), attributes: [.posixPermissions: 0o600]))
+            }
+            write("SHARED=1\n")
+            let configuration = TestHost.settings { $0.secrets.file = file }
+            try await TestHost.run([Registration(Choosy.self)], configuration: configuration) { host async throws in
+                func value() async throws -> String? { try await host.get(path("choosy?name=EXTRA")).json?["value"]?.string }
+                #expect(try await value() == "none")
+                write("SHARED=1\nEXTRA=canary-now\n")
+                host.host.reloadSecrets()
+                #expect(try await value() == "canary-now")
+                write("SHARED=1\n")
+                host.host.reloadSecrets()
+                #expect(try await value() == "none")
+                let report = await host.host.report(ready: false)
+                #expect(report.checks.allSatisfy { $0.passed && !$0.note.contains("EXTRA") })
+            }
+        }
+    }
+
+    @Test func `a secret is needed or optional, by a name, and no setting`() throws {
+        struct Both: EdgeFunction {
+            static let name: FunctionName = "both"
+            static let policy = Policy(secrets: ["ONE"], optionalSecrets: ["ONE"])
+            func handle(_ request: Request<Bytes>, from _: Anyone, in context: Context) async throws -> Bool { true }
+        }
+        struct Nameless: EdgeFunction {
+            static let name: FunctionName = "nameless"
+            static let policy = Policy(optionalSecrets: ["no name"])
+            func handle(_ request: Request<Bytes>, from _: Anyone, in context: Context) async throws -> Bool { true }
+        }
+        struct Open: EdgeFunction {
+            static let name: FunctionName = "open"
+            static let policy = Policy(settings: [Setting("EXTRA", default: "", help: "")])
+            func handle(_ request: Request<Bytes>, from _: Anyone, in context: Context) async throws -> Bool { true }
+        }
+        for (functions, words) in [
+            ([Registration(Both.self)], "as needed and as optional"), ([Registration(Nameless.self)], "which is no name"),
+            ([Registration(Choosy.self), Registration(Open.self)], "which is a secret's name"),
+        ] {
+            let problem = #expect(throws: ConfigurationProblem.self) { try HostChecks.names(functions) }
+            #expect(problem.map { "\($0)" }?.contains(words) == true, "\(words)")
+        }
     }
 
     @Test func `a setting that was not declared is no way around`() async throws {

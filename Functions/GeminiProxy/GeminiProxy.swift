@@ -25,7 +25,7 @@ struct GeminiProxy: EdgeFunction {
             upTo: .mib(4), sanitize: .text(texts), reject: .nul(texts), report: .malicious(texts, in: .prompt)),
         deadline: .seconds(150),
         secrets: [.geminiAPIKey],
-        //SHIM optionalSecrets: [.openAIAPIKey],
+        optionalSecrets: [.openAIAPIKey],
         egress: ["generativelanguage.googleapis.com"],
         settings: Setting.gemini,
         concurrency: 4096,

@@ -1,4 +1,3 @@
 extension Context {
     public func count(_ name: String, by amount: Int = 1, labels: [(String, String)] = []) {}
-    public func optionalSecret(_ name: SecretName) -> Secret? { nil }
 }

@@ -85,7 +85,9 @@ import Testing
             "EXTRA": "canary-extra", "CHOOSY__EXTRA": "canary-extra-own",
         ]) { $1 }
         configuration.strict = true
-        try await TestHost.run([Registration(Choosy.self), Registration(Right.self)], configuration: configuration, sink: log.sink) {
+        try await TestHost.run(
+            [Registration(Choosy.self), Registration(Right.self)], configuration: configuration, sink: log.sink
+        ) {
             host async throws in
             #expect(host.host.broken.isEmpty)
             let extra = try await host.get(path("choosy?name=EXTRA")).json
@@ -108,27 +110,27 @@ import Testing
     }
 
     @Test func `an optional secret comes and goes with a reload`() async throws {
-        try await TemporaryFolder.with { folder in
-            let file = folder + "/secrets"
-            @Sendable func write(_ text: String) {
-                #expect(
-                    FileManager.default.createFile(
-                        atPath: file, contents: Data(text.utf8), attributes: [.posixPermissions: 0o600]))
-            }
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("swiftlet-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let file = folder.appendingPathComponent("secrets").path
+        @Sendable func write(_ text: String) {
+            #expect(
+                FileManager.default.createFile(atPath: file, contents: Data(text.utf8), attributes: [.posixPermissions: 0o600]))
+        }
+        write("SHARED=1\n")
+        let configuration = TestHost.settings { $0.secrets.file = file }
+        try await TestHost.run([Registration(Choosy.self)], configuration: configuration) { host async throws in
+            func value() async throws -> String? { try await host.get(path("choosy?name=EXTRA")).json?["value"]?.string }
+            #expect(try await value() == "none")
+            write("SHARED=1\nEXTRA=canary-now\n")
+            host.host.reloadSecrets()
+            #expect(try await value() == "canary-now")
             write("SHARED=1\n")
-            let configuration = TestHost.settings { $0.secrets.file = file }
-            try await TestHost.run([Registration(Choosy.self)], configuration: configuration) { host async throws in
-                func value() async throws -> String? { try await host.get(path("choosy?name=EXTRA")).json?["value"]?.string }
-                #expect(try await value() == "none")
-                write("SHARED=1\nEXTRA=canary-now\n")
-                host.host.reloadSecrets()
-                #expect(try await value() == "canary-now")
-                write("SHARED=1\n")
-                host.host.reloadSecrets()
-                #expect(try await value() == "none")
-                let report = await host.host.report(ready: false)
-                #expect(report.checks.allSatisfy { $0.passed && !$0.note.contains("EXTRA") })
-            }
+            host.host.reloadSecrets()
+            #expect(try await value() == "none")
+            let report = await host.host.report(ready: false)
+            #expect(report.checks.allSatisfy { $0.passed && !$0.note.contains("EXTRA") })
         }
     }
 

@@ -92,7 +92,7 @@ import Testing
             #expect(next.status == 200 && field(next, "x-swiftlet-attempts") == "1")
             let chat = try await host.post(
                 Proxy.url + "/openai/chat/completions",
-                json: ["model": "first", "messages": [["role": "user", "content": "x"]]], as: .user("u1"))
+                json: ["model": "first", "messages": [["role": "user", "content": "x"]]] as JSON, as: .user("u1"))
             #expect(chat.json?["model"] == "second")
         }
         #expect(upstream.models == ["first", "first", "first", "second", "second", "second"])
@@ -131,7 +131,7 @@ import Testing
             let live = try await post(host, "a", [("stream", true)])
             #expect(!live.isWhole && live.text.contains("event: error") && upstream.models == ["first"])
             let whole = try await host.post(
-                Proxy.url, json: ["prompt": "b", "stream": true], headers: [HTTPField.Name("x-swiftlet-stream")!: "whole"],
+                Proxy.url, json: ["prompt": "b", "stream": true] as JSON, headers: [HTTPField.Name("x-swiftlet-stream")!: "whole"],
                 as: .user("u1"))
             #expect(whole.isWhole && whole.text.contains(#""result":"The whole""#) && !whole.text.contains("Half"))
         }
@@ -179,22 +179,15 @@ import Testing
     @Test func `the same at the same time is one call for a user, and one for each of two`() async throws {
         let upstream = Upstream(isOpen: false) { _, _ in .stub(body: Self.reply) }
         try await run(upstream) { host async throws in
-            try await withThrowingTaskGroup(of: (String?, Int).self) { group in
-                for number in 0..<20 {
-                    group.addTask {
-                        let answer = try await self.reply(host, user: number < 15 ? "u1" : "u2")
-                        return (self.field(answer, "x-swiftlet-cache"), answer.status)
-                    }
-                }
+            let answers = try await withThrowingTaskGroup(of: TestResponse.self) { group in
+                for number in 0..<20 { group.addTask { try await self.reply(host, user: number < 15 ? "u1" : "u2") } }
                 while upstream.models.count < 2 { await Task.yield() }
                 upstream.open()
-                var sources: [String: Int] = [:]
-                for try await (source, status) in group {
-                    #expect(status == 200)
-                    sources[source ?? "", default: 0] += 1
-                }
-                #expect(sources["miss"] == 2 && (sources["shared"] ?? 0) + (sources["hit"] ?? 0) == 18)
+                return try await group.reduce(into: []) { $0.append($1) }
             }
+            #expect(answers.allSatisfy { $0.status == 200 })
+            let sources = answers.map { field($0, "x-swiftlet-cache") ?? "" }
+            #expect(sources.filter { $0 == "miss" }.count == 2 && sources.filter { $0 == "shared" || $0 == "hit" }.count == 18)
         }
         #expect(upstream.models.count == 2)
     }
@@ -213,8 +206,9 @@ import Testing
         }
         for number in 0..<40 { answers.keep(outcome(10), for: try key("u1", number), .seconds(60), now: begin) }
         #expect(answers.count == 32)
-        #expect(answers.find(try key("u1", 7), now: begin) == nil && answers.find(try key("u1", 39), now: begin) != nil)
-        #expect(answers.find(try key("u1", 39), now: begin + .seconds(60)) == nil && answers.count == 31)
+        let (first, last) = (try key("u1", 7), try key("u1", 39))
+        #expect(answers.find(first, now: begin) == nil && answers.find(last, now: begin) != nil)
+        #expect(answers.find(last, now: begin + .seconds(60)) == nil && answers.count == 31)
         // One that is too large is not kept at all.
         answers.keep(outcome(1_000_000), for: try key("u2", 0), .seconds(60), now: begin)
         #expect(answers.count == 31)
@@ -323,7 +317,7 @@ import Testing
             #expect(unknown.status == 404 && unknown.json?["error"]?["status"] == "NOT_FOUND")
             let chat = try await host.post(
                 Proxy.url + "/openai/chat/completions",
-                json: ["model": "third", "messages": [["role": "user", "content": "x"]]], as: .user("u1"))
+                json: ["model": "third", "messages": [["role": "user", "content": "x"]]] as JSON, as: .user("u1"))
             #expect(chat.status == 404 && chat.json?["error"]?["code"] == "model_not_found")
         }
         #expect(upstream.models == ["first", "second"])

@@ -317,7 +317,8 @@ struct KeysAsBearer: EdgeFunction {
 /// Takes tokens only, and reads a secret of its own, and another where there is one.
 struct Strict: EdgeFunction {
     static let name: FunctionName = "strict"
-    static let policy = Policy(methods: [.get], rateLimit: .none, body: .none, secrets: ["FIXTURE_SECRET"], optionalSecrets: ["FIXTURE_EXTRA"],
+    static let policy = Policy(
+        methods: [.get], rateLimit: .none, body: .none, secrets: ["FIXTURE_SECRET"], optionalSecrets: ["FIXTURE_EXTRA"],
         keys: .refused)
     func handle(_ request: Request<Void>, from user: User, in context: Context) async throws -> [String: String] {
         let secret = try context.secret("FIXTURE_SECRET")

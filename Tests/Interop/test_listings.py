@@ -28,15 +28,21 @@ def test_functions_list_tells_needed_secrets_from_optional_ones():
     assert strict["secrets"] == ["FIXTURE_SECRET"] and strict["optionalSecrets"] == ["FIXTURE_EXTRA"]
 
 
-def test_secrets_list_tells_who_does_without():
-    text = run("secrets", "list", "--secrets", "/dev/null", FIXTURE_EXTRA=CANARY, FIXTURE_SECRET=CANARY, FIXTURE_OTHER=CANARY)
+def empty(folder):
+    file = folder / "secrets"
+    file.touch(mode=0o600)
+    return str(file)
+
+
+def test_secrets_list_tells_who_does_without(tmp_path):
+    text = run("secrets", "list", "--secrets", empty(tmp_path), FIXTURE_EXTRA=CANARY, FIXTURE_SECRET=CANARY, FIXTURE_OTHER=CANARY)
     assert row(text, "FIXTURE_EXTRA").endswith("strict (optional)")
     assert row(text, "FIXTURE_SECRET").split()[-1].startswith("strict")
     assert "FIXTURE_OTHER" not in text
 
 
-def test_check_misses_no_optional_secret():
+def test_check_misses_no_optional_secret(tmp_path):
     told = subprocess.run(
-        [binary("swiftlet-fixtures"), "check", "--secrets", "/dev/null"], capture_output=True, text=True, timeout=60,
+        [binary("swiftlet-fixtures"), "check", "--secrets", empty(tmp_path)], capture_output=True, text=True, timeout=60,
         env={"PATH": os.environ["PATH"], "FIXTURE_SECRET": CANARY, "SWIFTLET_FIXTURES_ONLY": "strict"})
     assert told.returncode == 0 and row(told.stdout, "strict").endswith("ready"), told.stdout + told.stderr

@@ -18,12 +18,15 @@ final class HostCapabilities: Capabilities {
     private let realtime: HostRealtime
     private let clock: HostClock
     private let view: HostView
+    private let counters: FunctionCounters
     let logger: Logger
 
     init(
         _ registration: Registration, index: Int, executionID: String, secrets: SecretStore, settings: SettingValues,
         egress: HostEgress,
-        limiter: Limiter, storage: HostStorage, realtime: HostRealtime, clock: HostClock, view: HostView, sink: LogSink
+        limiter: Limiter, storage: HostStorage, realtime: HostRealtime, clock: HostClock, view: HostView,
+        counters: FunctionCounters,
+        sink: LogSink
     ) {
         name = registration.name
         self.index = index
@@ -36,6 +39,7 @@ final class HostCapabilities: Capabilities {
         self.realtime = realtime
         self.clock = clock
         self.view = view
+        self.counters = counters
         var logger = Logger(label: registration.name.text) { SinkLogHandler(label: $0, sink: sink) }
         logger[metadataKey: "function"] = .string(registration.name.text)
         self.logger = logger
@@ -106,6 +110,8 @@ final class HostCapabilities: Capabilities {
             throw HTTPError(500, .edgeFunctionError, "Internal Server Error", cause: "quotas: \(error)")
         }
     }
+
+    func count(_ key: CounterKey, by amount: Int) { counters.count(key, by: amount) }
 
     private func rate(_ requests: Int, _ window: Duration) throws(HTTPError) -> RateLimit {
         do throws(RateLimitProblem) { return try RateLimit(requests: requests, window: window) } catch {

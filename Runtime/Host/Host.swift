@@ -61,6 +61,7 @@ package final class Host: Sendable {
         try HostChecks.listeners(configuration)
         try HostChecks.names(functions)
         try HostChecks.mounts(configuration.mounts, functions)
+        try HostChecks.rateLimits(configuration.rateLimits, functions)
 
         let store: SecretStore
         do throws(SecretProblem) { store = try SecretStore(configuration.secrets.sources) } catch {
@@ -117,13 +118,14 @@ package final class Host: Sendable {
             let executionID = identifiers.instance()
             let capabilities = HostCapabilities(
                 registration, index: index, executionID: executionID, secrets: store, settings: settings, egress: egress,
-                limiter: limiter, storage: storage, realtime: realtime, clock: clock, view: view, sink: sink)
+                limiter: limiter, storage: storage, realtime: realtime, clock: clock, view: view,
+                counters: FunctionCounters(registration.name, registry), sink: sink)
             let slot = FunctionSlot(
                 index: index, registration: registration,
                 invoker: Host.invoker(
                     registration, capabilities, configuration,
                     site: { WorkerSite(registration, executionIDs: identifiers, secrets: store, settings: settings, view: view) }),
-                limit: try CallerLimit(registration.policy.rateLimit, of: registration.name),
+                limit: try CallerLimit(configuration.rateLimit(of: registration), of: registration.name),
                 metrics: FunctionMetrics(registration.name.text, registry), executionID: executionID)
             slot.updateBoot(store.current, host: Host.missing(of: slot, realtime, store.current))
             slots.append(slot)

@@ -74,6 +74,13 @@ enum HostChecks {
         }
     }
 
+    static func rateLimits(_ limits: [String: RateLimitRule], _ functions: [Registration]) throws(ConfigurationProblem) {
+        for name in limits.keys.sorted() where !functions.contains(where: { $0.name.text == name }) {
+            let names = functions.map(\.name.text).sorted().joined(separator: ", ")
+            throw ConfigurationProblem("rate-limit", "names '\(name)', and there is no such function; there are: \(names)")
+        }
+    }
+
     /// Plain HTTP beyond this machine is only for what stands behind a proxy.
     static func listeners(_ configuration: HostConfiguration) throws(ConfigurationProblem) {
         for case .tcp(let host, _) in configuration.server.addresses where !isLoopback(host) && !configuration.behindProxy {

@@ -20,6 +20,9 @@ package struct HostConfiguration: Sendable {
     /// Requests per client address before anything costly is done; `nil` for no such limit.
     package var addressLimit: (requests: Int, window: Duration)? = (3000, .minutes(1))
 
+    /// Limits per caller that take the place of those in the functions' policies, by the function's name.
+    package var rateLimits: [String: RateLimitRule] = [:]
+
     package var auth = AuthSettings()
     package var secrets = SecretSettings()
     /// Values of settings that functions declare, by name, beyond the environment.
@@ -78,4 +81,11 @@ package struct HostConfiguration: Sendable {
     }
 
     package init() {}
+}
+
+extension HostConfiguration {
+    /// The limit per caller that holds for a function: the operator's, else its policy's.
+    package func rateLimit(of function: Registration) -> RateLimitRule {
+        rateLimits[function.name.text] ?? function.policy.rateLimit
+    }
 }

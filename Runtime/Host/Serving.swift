@@ -216,7 +216,7 @@ final class AdminHandler: ExchangeHandler {
 }
 
 extension Host {
-    func renderMetrics(into bytes: inout [UInt8]) {
+    package func renderMetrics(into bytes: inout [UInt8]) {
         metrics.set("swiftlet_requests_in_flight", inFlight.load(ordering: .relaxed))
         metrics.set("swiftlet_background_work", background.count)
         if let counters = servers.withLock({ $0 })?.counters {

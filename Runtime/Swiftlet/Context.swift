@@ -22,8 +22,8 @@ public struct Context: Sendable {
     /// name is a 500 whose log line says what to add to the policy.
     public func secret(_ name: SecretName) throws(HTTPError) -> Secret { try scope.capabilities.secret(name) }
 
-    /// A secret the policy declares in `optionalSecrets`, or `nil` where no source has it. An undeclared name is `nil` too, and a line in the
-    /// log that says what to add to the policy.
+    /// A secret the policy declares in `optionalSecrets`, or `nil` where no source has it. An undeclared name is `nil` too, and a line in
+    /// the log that says what to add to the policy.
     public func optionalSecret(_ name: SecretName) -> Secret? { scope.capabilities.optionalSecret(name) }
 
     /// The value of a declared setting.
@@ -147,6 +147,7 @@ package protocol Capabilities: Sendable {
     func resetRateLimit(_ key: String, limit: Int, window: Duration) async throws
     func reserve(_ amount: Int, from quotas: [Quota]) async throws -> QuotaAnswer
     func settle(_ quotas: [Quota], reserved: Int, used: Int) async throws -> QuotaAnswer
+    func count(_ key: CounterKey, by amount: Int)
     func hostReport(ready: Bool) async throws -> HostReport
     func storage(_ ask: StorageAsk, for invocation: InvocationReference) async throws -> StorageTold
     func realtime(_ ask: RealtimeAsk, for invocation: InvocationReference) async throws -> RealtimeTold

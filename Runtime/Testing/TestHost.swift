@@ -89,6 +89,13 @@ public struct TestHost: Sendable {
         }
     }
 
+    /// The host's metrics as its admin port shows them, what functions counted with ``Context/count(_:by:labels:)`` among them.
+    public var metrics: String {
+        var bytes: [UInt8] = []
+        host.renderMetrics(into: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
     /// The repository's own tests run twice: with functions called directly, and over the frames that workers speak.
     private static let usesHop = getenv("SWIFTLET_TEST_HOP") != nil
 

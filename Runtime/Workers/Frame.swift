@@ -69,6 +69,8 @@ package enum FrameKind: UInt8, Sendable, CaseIterable {
     case event = 42
     /// Nothing runs any more and everything is saved; the process ends.
     case drained = 43
+    /// What the function counted since the last of these.
+    case count = 44
 
     package var isFromWorker: Bool { rawValue >= 32 }
 }

@@ -85,6 +85,8 @@ package final class RemoteCapabilities: Capabilities {
         }
     }
 
+    package func count(_ key: CounterKey, by amount: Int) { link.count(key, by: amount) }
+
     package func hostReport(ready: Bool) async throws -> HostReport {
         switch await link.call(.hostReport(ready: ready)) {
         case .report(let report): return report

@@ -204,6 +204,8 @@ final class Worker: @unchecked Sendable {
         case .background: try background(frame)
         case .log: pool.logs.write(try LogFrame(frame.payload), executionID: executionID)
         case .call: try call(frame)
+        case .count:
+            for count in try CountFrame(frame.payload).counts { pool.site.capabilities.count(count.key, by: count.amount) }
         case .event:
             var payload = frame.payload
             pool.site.report(.egressDenied(host: try payload.takeText(), kind: try payload.takeText()))

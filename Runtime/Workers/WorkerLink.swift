@@ -13,6 +13,8 @@ package final class WorkerLink: @unchecked Sendable {
     private var out = ByteBuffer()
     private var isFlushDue = false
     private var isReading = false
+    /// What was counted and not told yet: each series once, however often it was counted.
+    private var counts: [CounterKey: Int] = [:]
 
     private var function: FunctionName = ""
     private var executionID = ""
@@ -146,6 +148,10 @@ package final class WorkerLink: @unchecked Sendable {
 
     fileprivate func write(_ kind: FrameKind, _ stream: UInt32, flags: UInt8 = 0, _ body: (inout ByteBuffer) -> Void = { _ in }) {
         out.writeFrame(kind, stream: stream, flags: flags, body)
+        flushSoon()
+    }
+
+    private func flushSoon() {
         // What is written while frames are read goes out with the rest of the batch.
         if isReading || isFlushDue { return }
         isFlushDue = true
@@ -156,11 +162,36 @@ package final class WorkerLink: @unchecked Sendable {
     }
 
     private func flush() {
-        guard let channel, channel.isActive, out.readableBytes > 0 else { return }
+        guard let channel, channel.isActive, out.readableBytes > 0 || !counts.isEmpty else { return }
+        // Before the answers it goes with: who has seen those finds it counted.
+        if let told = takeCounts(channel.allocator) { channel.write(told, promise: nil) }
         let bytes = out
         // As much as went out now, for a link that is busy stays so.
         out = channel.allocator.buffer(capacity: min(max(bytes.readableBytes, 4096), 64 * 1024))
         channel.writeAndFlush(bytes, promise: nil)
+    }
+
+    /// Goes out with the next write, with everything else that is counted until then: a busy worker tells of many requests at once, and
+    /// one that is quiet tells it with the answer.
+    package func count(_ key: CounterKey, by amount: Int) {
+        onLoop {
+            let (sum, isTooMuch) = self.counts[key, default: 0].addingReportingOverflow(amount)
+            self.counts[key] = isTooMuch ? CounterKey.largestAmount : min(sum, CounterKey.largestAmount)
+            if self.counts.count >= CountFrame.most { self.flush() }
+            self.flushSoon()
+        }
+    }
+
+    private func takeCounts(_ allocator: ByteBufferAllocator) -> ByteBuffer? {
+        guard !counts.isEmpty else { return nil }
+        var told = allocator.buffer(capacity: 128 * counts.count)
+        var rest = counts.map { CountFrame.Count($0.key, $0.value) }[...]
+        while !rest.isEmpty {
+            told.writeFrame(.count, stream: 0) { CountFrame(Array(rest.prefix(CountFrame.most))).write(to: &$0) }
+            rest = rest.dropFirst(CountFrame.most)
+        }
+        counts.removeAll(keepingCapacity: true)
+        return told
     }
 
     package func log(_ line: LogFrame) {

@@ -161,8 +161,8 @@ struct ClosesSocket: EdgeFunction {
     }
 }
 
-/// Says to its host what no worker says: `?how=` random, long, kind, direction, stranger, window, crlf, ready or calls (without end, and
-/// no answer is ever read).
+/// Says to its host what no worker says: `?how=` random, long, kind, direction, stranger, window, counts, crlf, ready or calls (without end,
+/// and no answer is ever read).
 struct GarbageFrames: EdgeFunction {
     static let name: FunctionName = "garbage-frames"
     static let policy = Policy(methods: [.get], rateLimit: .none, body: .none, deadline: .seconds(20))
@@ -175,6 +175,11 @@ struct GarbageFrames: EdgeFunction {
             case "stranger": GarbageFrames.head(0, 36, 0x7FFF_FFFF)
             case "window": (0..<32).flatMap { _ in GarbageFrames.head(65_536, 35, 1) + [UInt8](repeating: 0, count: 65_536) }
             case "ready": GarbageFrames.head(8, 32, 0) + [5, 0, 0, 0, 0, 0, 0, 0]
+            case "counts":
+                // A counter whose name would start another line of the page of metrics.
+                GarbageFrames.head(17, 44, 0) + [1, 0] + GarbageFrames.little(2) + Array("a\n".utf8) + [0] + [
+                    1, 0, 0, 0, 0, 0, 0, 0,
+                ]
             case "crlf":
                 // A whole answer to this very request, with a field that would start another one.
                 GarbageFrames.whole(field: "x-evil", value: "a\r\nset-cookie: stolen=1", stream: 1)

@@ -68,6 +68,7 @@ def metric(host, name):
     ("garbage-frames?how=direction", 500, "WORKER_ERROR", "protocol_error", "wrong way"),
     ("garbage-frames?how=stranger", 500, "WORKER_ERROR", "protocol_error", "wrong time"),
     ("garbage-frames?how=window", 500, "WORKER_ERROR", "protocol_error", "a frame comes at the wrong time"),
+    ("garbage-frames?how=counts", 500, "WORKER_ERROR", "protocol_error", "malformed"),
     ("garbage-frames?how=ready", 500, "WORKER_ERROR", "protocol_error", "wrong time"),
 ])
 def test_the_guilty_one_hears_it_and_nobody_else(wall, path, status, code, reason, detail):

@@ -263,6 +263,12 @@ struct Dice: RandomNumberGenerator {
             abuse(bytes { result.write(to: &$0) }) { _ = try CallResult($0) }
         }
         abuse(bytes { LogFrame(level: 2, message: "m", metadata: [("a", "b")]).write(to: &$0) }) { _ = try LogFrame($0) }
+        let label = CounterKey.Label(name: "model", value: "m")
+        let counts = CountFrame(
+            [CounterKey("tokens", labels: [label, label]), CounterKey("calls", labels: [])].compactMap { $0 }.map { .init($0, 7) }
+        )
+        abuse(bytes { counts.write(to: &$0) }) { _ = try CountFrame($0) }
+        #expect(try CountFrame(bytes { counts.write(to: &$0) }) == counts && counts.counts.count == 2)
         abuse(bytes { ReadyFrame(active: ["a"], missing: ["b: why"]).write(to: &$0) }) { _ = try ReadyFrame($0) }
         var boot = BootFrame(function: "f", executionID: "x", parent: 7)
         boot.secrets = [("A", [1, 2])]
@@ -326,6 +332,32 @@ struct Dice: RandomNumberGenerator {
         }
         #expect(isRead(Quota.most, key: Quota.longestKey) && isRead(0, key: 0))
         #expect(!isRead(Quota.most + 1, key: 1) && !isRead(1, key: Quota.longestKey + 1))
+    }
+
+    @Test func `what cannot be counted is refused`() {
+        func isRead(_ count: Int, name: String, labels: [(String, String)], amount: Int) -> Bool {
+            let payload = bytes {
+                $0.writeInteger(UInt16(count), endianness: .little)
+                for _ in 0..<count {
+                    $0.writeInteger(UInt32(name.utf8.count), endianness: .little)
+                    $0.writeString(name)
+                    $0.writeInteger(UInt8(labels.count))
+                    for text in labels.flatMap({ [$0.0, $0.1] }) {
+                        $0.writeInteger(UInt32(text.utf8.count), endianness: .little)
+                        $0.writeString(text)
+                    }
+                    $0.writeInteger(Int64(amount), endianness: .little)
+                }
+            }
+            return (try? CountFrame(payload)) != nil
+        }
+        let label = ("a", "1")
+        #expect(isRead(CountFrame.most, name: "n", labels: Array(repeating: label, count: 4), amount: 1 << 40))
+        #expect(!isRead(CountFrame.most + 1, name: "n", labels: [], amount: 1))
+        #expect(!isRead(1, name: "n", labels: Array(repeating: label, count: 5), amount: 1))
+        #expect(!isRead(1, name: "N", labels: [], amount: 1) && !isRead(1, name: "n", labels: [("function", "x")], amount: 1))
+        #expect(!isRead(1, name: "n", labels: [("a", "\n")], amount: 1))
+        #expect(!isRead(1, name: "n", labels: [], amount: -1) && !isRead(1, name: "n", labels: [], amount: 1 << 40 + 1))
     }
 
     @Test func `text that is not UTF-8 is refused`() {

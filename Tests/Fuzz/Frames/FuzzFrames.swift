@@ -9,7 +9,7 @@ import SwiftletWorkers
 func fuzzFrames(_ data: UnsafePointer<UInt8>, _ size: Int) -> Int32 {
     guard size >= 2 else { return 0 }
     let input = ByteBuffer(bytes: UnsafeBufferPointer(start: data + 2, count: size - 2))
-    switch data[0] % 10 {
+    switch data[0] % 11 {
     case 0, 1: checkReading(input, seed: data[1], fromWorker: true)
     case 2: checkReading(input, seed: data[1], fromWorker: false)
     case 3: checkHead(input)
@@ -18,7 +18,8 @@ func fuzzFrames(_ data: UnsafePointer<UInt8>, _ size: Int) -> Int32 {
     case 6: same(input, { try CallResult($0) }, { $0.write(to: &$1) })
     case 7: same(input, { try LogFrame($0) }, { $0.write(to: &$1) })
     case 8: same(input, { try ReadyFrame($0) }, { $0.write(to: &$1) })
-    default: checkRequest(input)
+    case 9: checkRequest(input)
+    default: same(input, { try CountFrame($0) }, { $0.write(to: &$1) })
     }
     return 0
 }

@@ -37,6 +37,7 @@ seeds = [
     (3, head + b"body"), (4, failure), (5, rate), (5, b"\3\1"), (6, b"\1\1" + struct.pack("<qqq", 1, 2, 3)), (6, b"\2"), (6, report),
     (6, b"\4" + failure), (5, subscribe), (5, unsubscribe), (5, publish), (6, grant), (6, b"\6\2" + channels),
     (6, b"\6\3" + text(b"m1") + struct.pack("<Qq", 4, 2)), (5, b"\6" + struct.pack("<q", 3) + quotas), (5, b"\7" + struct.pack("<qq", 3, 2) + quotas), (6, standing), (7, log), (8, ready), (9, request),
+    (10, struct.pack("<H", 2) + text(b"tokens") + b"\1" + text(b"model") + text(b"m") + struct.pack("<q", 5) + text(b"b") + b"\0" + struct.pack("<q", 1)),
 ]
 for number, (mode, data) in enumerate(seeds):
     (folder / f"seed-{number}").write_bytes(bytes([mode, number]) + data)

@@ -17,7 +17,10 @@ struct Banner {
         let base = (place.url ?? "http://localhost") + "/functions/v1/"
         var lines = ["", "Serving functions on \(base)<function-name>", ""]
         lines.append(
-            FunctionTable(host.slots.map(\.registration), base: base, mounts: host.configuration.mounts) { name in
+            FunctionTable(
+                host.slots.map(\.registration), base: base, mounts: host.configuration.mounts,
+                limits: host.configuration.rateLimits
+            ) { name in
                 host.slots.first { $0.name == name }.map { $0.missingSecrets.isEmpty ? "ready" : "lacks \($0.missingSecrets[0])" }
             }.text)
         lines.append(

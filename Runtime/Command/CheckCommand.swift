@@ -22,7 +22,7 @@ struct CheckCommand: AsyncParsableCommand {
             sink.flush()
             let broken = host.broken
             Output.line(
-                FunctionTable(CommandLineTool.functions) { name in
+                FunctionTable(CommandLineTool.functions, limits: configuration.rateLimits) { name in
                     broken.first { $0.name == name }.map { "lacks \($0.missing.map(\.text).joined(separator: ","))" } ?? "ready"
                 }.text)
             await host.close()

@@ -6,15 +6,18 @@ struct FunctionTable {
     private let functions: [Registration]
     private let base: String
     private let mounts: [String: FunctionName]
+    private let limits: [String: RateLimitRule]
     private let state: (FunctionName) -> String?
 
+    /// - Parameter limits: an operator's, by name, in place of the policies'.
     init(
         _ functions: [Registration], base: String = "/functions/v1/", mounts: [String: FunctionName] = [:],
-        state: @escaping (FunctionName) -> String? = { _ in nil }
+        limits: [String: RateLimitRule] = [:], state: @escaping (FunctionName) -> String? = { _ in nil }
     ) {
         self.functions = functions.sorted { $0.name < $1.name }
         self.base = base
         self.mounts = mounts
+        self.limits = limits
         self.state = state
     }
 
@@ -29,7 +32,8 @@ struct FunctionTable {
             let policy = function.policy
             rows.append([
                 function.name.text, base + function.name.text, FunctionTable.callers(function.requirement),
-                policy.methods.map(\.rawValue).joined(separator: ","), FunctionTable.limit(policy.rateLimit),
+                policy.methods.map(\.rawValue).joined(separator: ","),
+                FunctionTable.limit(limits[function.name.text] ?? policy.rateLimit),
                 FunctionTable.body(policy.body),
                 FunctionTable.duration(policy.deadline), String(policy.workers), FunctionTable.secrets(policy),
                 FunctionTable.list(policy.egress),
@@ -48,7 +52,7 @@ struct FunctionTable {
                     "paths": .array(paths(function.name).map { .string($0) }),
                     "callers": .string(FunctionTable.callers(function.requirement)),
                     "methods": .array(function.policy.methods.map { .string($0.rawValue) }),
-                    "rateLimit": .string(FunctionTable.limit(function.policy.rateLimit)),
+                    "rateLimit": .string(FunctionTable.limit(limits[function.name.text] ?? function.policy.rateLimit)),
                     "bodyLimitBytes": .init(function.policy.body.limit),
                     "bodyRules": .array(FunctionTable.rules(function.policy.body).map { .string($0) }),
                     "deadlineSeconds": .init(Int(function.policy.deadline.components.seconds)),

@@ -67,6 +67,11 @@ struct ServeOptions: ParsableArguments {
                 "Requests per client address and minute before anything costly; 'none' for no such limit. (default: 3000)",
                 valueName: "count"))
         var addressLimit: String?
+        @Option(
+            help: ArgumentHelp(
+                "Requests per caller of a function, instead of its policy's: gemini-proxy=1000/1m or gemini-proxy=none. Repeatable.",
+                valueName: "name=requests/window"))
+        var rateLimit: [String] = []
         @Option(help: ArgumentHelp("Bytes of the request line. (default: 8192)", valueName: "bytes")) var maxRequestLine: Int?
         @Option(help: ArgumentHelp("Bytes of all header fields. (default: 32768)", valueName: "bytes")) var maxHeaderBytes: Int?
         @Option(help: ArgumentHelp("Number of header fields. (default: 100)", valueName: "count")) var maxHeaders: Int?
@@ -138,7 +143,8 @@ struct Environment: Sendable {
     private static let names: Set<String> = [
         "HOST", "PORT", "UNIX_SOCKET", "ADMIN_PORT", "BEHIND_PROXY", "TRUSTED_PROXY", "FORWARDED_HEADER", "PROXY_PROTOCOL",
         "CORS_ORIGIN", "CORS_CREDENTIALS", "JWKS_URL", "JWKS_FILE", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_LEEWAY", "SECRETS",
-        "SECRETS_DIR", "ADDRESS_LIMIT", "MAX_REQUEST_LINE", "MAX_HEADER_BYTES", "MAX_HEADERS", "HEAD_TIMEOUT", "BODY_TIMEOUT",
+        "SECRETS_DIR", "ADDRESS_LIMIT", "RATE_LIMIT", "MAX_REQUEST_LINE", "MAX_HEADER_BYTES", "MAX_HEADERS", "HEAD_TIMEOUT",
+        "BODY_TIMEOUT",
         "KEEP_ALIVE", "MAX_CONNECTIONS", "MAX_CONNECTIONS_PER_ADDRESS", "MAX_PIPELINED", "ALLOW_PRIVATE_EGRESS", "STRICT",
         "INLINE",
         "COLD_START", "WORKER_IDLE", "WORKER_BOOT", "WORKER_ROOM", "WORKER_USER", "THREADS", "LOG_FORMAT", "LOG_LEVEL", "DRAIN",
@@ -307,6 +313,8 @@ extension ServeOptions {
                 configuration.addressLimit = (requests, .minutes(1))
             }
         }
+        configuration.rateLimits = try RateLimitOption.limits(
+            limits.rateLimit.isEmpty ? environment.list("RATE_LIMIT") : limits.rateLimit)
         var http = configuration.server.limits
         try count(limits.maxRequestLine, "MAX_REQUEST_LINE", into: &http.requestLine)
         try count(limits.maxHeaderBytes, "MAX_HEADER_BYTES", into: &http.fields)

@@ -150,6 +150,72 @@ import Testing
         #expect(limiter.checkDoor(nil, now: 1) == nil)
     }
 
+    @Test func `an operator's limit takes the place of the policy's`() async throws {
+        let configuration = TestHost.settings {
+            $0.clock = LimitTests.clock().hostClock
+            $0.rateLimits = ["counted": .perCaller(3, every: .hours(1)), "limited": .none]
+        }
+        try await TestHost.run(fixtureFunctions + [Registration(Counted.self)], configuration: configuration) {
+            host async throws in
+            for left in [2, 1, 0] {
+                let answer = try await host.get(path("counted?as=operator"))
+                #expect(try #require(LimitTests.parse(answer.headers[.rateLimitPolicy], "q", "w")) == (3, 3600))
+                #expect(try #require(LimitTests.parse(answer.headers[.rateLimit], "r", "t")).0 == left)
+            }
+            #expect(try await host.get(path("counted?as=operator")).status == 429)
+            for _ in 0..<5 {
+                let answer = try await host.get(path("limited"))
+                #expect(answer.status == 200 && answer.headers[.rateLimit] == nil)
+            }
+        }
+    }
+
+    @Test func `an operator's limit is for a function there is, and one that can be kept`() async throws {
+        for (limits, words) in [
+            (["nobody": RateLimitRule.none], "rate-limit: names 'nobody', and there is no such function; there are: counted"),
+            (
+                ["counted": .perCaller(0, every: .minutes(1))],
+                "rate limit of counted: a rate limit of 0 requests: use 1 to 2147483648"
+            ),
+        ] {
+            let configuration = TestHost.settings { $0.rateLimits = limits }
+            let problem = await #expect(throws: ConfigurationProblem.self) {
+                try await TestHost.run([Registration(Counted.self)], configuration: configuration) { _ in }
+            }
+            #expect(problem.map { "\($0)" } == words)
+        }
+    }
+
+    /// Tells of a limit of its own, in an answer or, `?fail=1`, in an error.
+    private struct TellsItsOwn: EdgeFunction {
+        static let name: FunctionName = "tells-its-own"
+        static let policy = Policy(methods: [.get], rateLimit: .perCaller(10, every: .minutes(1)), body: .none)
+        func handle(_ request: Request<Void>, from _: Anyone, in context: Context) async throws -> Response {
+            let (policy, state) = (#""tokens";q=1000;w=60"#, #""tokens";r=400;t=36"#)
+            guard request.query["fail"] == nil else {
+                throw HTTPError(
+                    429, "TOKEN_BUDGET_EXCEEDED", "later",
+                    fields: [.init("RateLimit-Policy", policy), .init("RateLimit", state), .init("Retry-After", "36")])
+            }
+            return Response(headers: [.rateLimitPolicy: policy, .rateLimit: state], body: .empty)
+        }
+    }
+
+    @Test(arguments: ["", "?fail=1"]) func `what a function tells of its own limits stands beside what the host tells`(
+        query: String
+    )
+        async throws
+    {
+        let configuration = TestHost.settings { $0.clock = LimitTests.clock().hostClock }
+        try await TestHost.run([Registration(TellsItsOwn.self)], configuration: configuration) { host async throws in
+            let answer = try await host.get(path("tells-its-own\(query)"))
+            #expect(answer.headers[values: .rateLimitPolicy].sorted() == [#""default";q=10;w=60"#, #""tokens";q=1000;w=60"#])
+            #expect(answer.headers[values: .rateLimit].sorted() == [#""default";r=9;t=6"#, #""tokens";r=400;t=36"#])
+            #expect(answer.status == (query.isEmpty ? 200 : 429))
+            #expect(answer.headers[values: .retryAfter] == (query.isEmpty ? [] : ["36"]))
+        }
+    }
+
     @Test func `a function's own counters are its own, and can be reset`() async throws {
         struct Counter: EdgeFunction {
             static let name: FunctionName = "counter"

@@ -18,11 +18,11 @@ struct MockCommand: AsyncParsableCommand {
                   swiftlet mock gemini &
                   GEMINI_API_KEY=mock GEMINI_BASE_URL=http://127.0.0.1:54380 swiftlet serve
 
-                It serves /v1 and /v1beta/models/MODEL:generateContent, :streamGenerateContent and :countTokens, and the same in OpenAI's
-                shape: /v1/chat/completions and /v1beta/openai/chat/completions. GET /mock/log tells every attempt, DELETE /mock/log
+                It serves /v1 and /v1beta/models/MODEL:generateContent, :streamGenerateContent and :countTokens, and the same in OpenAI's \
+                shape: /v1/chat/completions and /v1beta/openai/chat/completions. GET /mock/log tells every attempt, DELETE /mock/log \
                 forgets them, POST /mock/release lets go on what waits.
 
-                The model's name (GEMINI_MODEL) chooses what happens, with or without mock- before it. What follows a dot is yours:
+                The model's name (GEMINI_MODEL) chooses what happens, with or without mock- before it. What follows a dot is yours: \
                 500-once.a and 500-once.b fail once each. Every other name answers.
 
                 \(Fault.list)
@@ -62,9 +62,9 @@ private struct MockService: Service {
 
     func run() async throws {
         let server: MockServer
-        do { server = try await MockServer(port: command.port, key: command.key, speed: command.speed) } catch let failure
-            as MockServer.StartFailure
-        {
+        do {
+            server = try await MockServer(port: command.port, key: command.key, speed: command.speed)
+        } catch let failure as MockServer.StartFailure {
             throw ConfigurationProblem("port", failure.isPortTaken ? "\(failure); --port 0 takes a free one" : "\(failure)")
         }
         let url = "http://127.0.0.1:\(server.port)"

@@ -19,7 +19,6 @@ package final class Host: Sendable {
     let clock: HostClock
     let routes: Routes
     package let slots: [FunctionSlot]
-    let catchAll: Int?
     let cors: CORSRules
     let forwarding: Forwarding
     let limiter: Limiter
@@ -134,7 +133,6 @@ package final class Host: Sendable {
         routes = Routes(
             functions: functions.map(\.name.text),
             mounts: configuration.mounts.compactMapValues { name in functions.firstIndex { $0.name == name } })
-        catchAll = configuration.catchAll.flatMap { name in functions.firstIndex { $0.name == name } }
         if configuration.strict, let broken = slots.first(where: { !$0.missingSecrets.isEmpty }) {
             throw ConfigurationProblem("--strict", HostChecks.bootMessage(broken.name, missing: broken.missingSecrets))
         }

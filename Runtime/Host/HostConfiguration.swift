@@ -39,8 +39,6 @@ package struct HostConfiguration: Sendable {
     package var drain: Duration = .seconds(30)
     /// Paths of the host's own that lead to a function (`/health` in test hosts).
     package var mounts: [String: FunctionName] = [:]
-    /// The function that gets every path not known otherwise; used by the mock upstream.
-    package var catchAll: FunctionName?
 
     /// Where functions run; `nil` for the host's own process.
     package var isolation: (any Isolation)?

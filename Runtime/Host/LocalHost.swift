@@ -1,12 +1,11 @@
 import Glibc
-import ServiceLifecycle
 package import Swiftlet
 package import SwiftletAuth
 import SwiftletCrypto
 import SwiftletSecrets
 package import SwiftletTelemetry
 
-/// A host that lives as long as a piece of work: for tests, `invoke` and the mock.
+/// A host that lives as long as a piece of work: for tests and `invoke`.
 package enum LocalHost {
     /// Serves while `body` runs, then stops gracefully.
     package static func run<Result: Sendable>(
@@ -37,20 +36,6 @@ package enum LocalHost {
                 throw error
             }
         }
-    }
-
-    /// Serves until a signal, telling where once.
-    package static func run(
-        _ functions: [Registration], configuration: HostConfiguration, sink: LogSink,
-        listening: @escaping @Sendable (Listening) -> Void
-    ) async throws {
-        let host = try Host(functions: functions, configuration: configuration, sink: sink, metrics: PrometheusRegistry())
-        let service = HostService(host) { place in listening(place) }
-        try await ServiceGroup(
-            configuration: .init(
-                services: [.init(service: service, successTerminationBehavior: .gracefullyShutdownGroup)],
-                gracefulShutdownSignals: [.sigterm, .sigint], logger: host.log)
-        ).run()
     }
 }
 

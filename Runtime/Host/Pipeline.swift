@@ -68,10 +68,7 @@ extension Host {
             if head.method == .options { break }
             throw HTTPError(404, .notFound, "Requested function was not found")
         case .unknown:
-            guard let catchAll else {
-                throw HTTPError(404, .notFound, "There is nothing at this path; functions live at /functions/v1/<name>")
-            }
-            passage.enter(slots[catchAll], pathOffset: 0)
+            throw HTTPError(404, .notFound, "There is nothing at this path; functions live at /functions/v1/<name>")
         }
         return true
     }

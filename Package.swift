@@ -127,7 +127,7 @@ let package = Package(
         // The functions, and the executable that brings both sides together.
         .target(
             name: "Functions", dependencies: ["Swiftlet", "SwiftletJSON", "SwiftletSanitize", httpTypes], path: "Functions",
-            exclude: ["Main"],
+            exclude: ["Main", "GeminiProxy/README.md"],
             swiftSettings: settings),
         .executableTarget(
             name: "swiftlet", dependencies: ["Functions", "SwiftletCommand"], path: "Functions/Main", swiftSettings: settings),

@@ -31,9 +31,11 @@ extension GeminiProxy {
         ///
         /// - Parameters:
         ///   - time: for all of it.
+        ///   - isWhole: whether a call that comes back has brought all there is; a stream that has only begun says so at its end.
         ///   - attempt: one call; it is told whether no other model could take its place, and how much time is left.
         func travel<Value>(
-            _ plan: [Model], _ call: Call, within time: Duration, _ trace: inout Trace,
+            _ plan: [Model], _ call: Call, within time: Duration, isWhole: Bool = true,
+            _ trace: inout Trace,
             attempt: (Model, _ isLast: Bool, _ left: Duration) async throws -> Value
         ) async throws -> Value {
             let deadline = ContinuousClock.now + min(time, call.context.remaining)
@@ -57,7 +59,7 @@ extension GeminiProxy {
                     do {
                         let left = ContinuousClock.now.duration(to: deadline)
                         let value = try await attempt(model, place == plan.count - 1, left)
-                        health.withLock { $0[model.name] = nil }
+                        if isWhole || probing { succeeded(model) }
                         trace.landed(on: model, fallback: place > 0)
                         return value
                     } catch let caught as Fault {
@@ -112,6 +114,8 @@ extension GeminiProxy {
         private func leaveAlone(_ model: Model, for time: Duration, after fault: Fault) {
             health.withLock { $0[model.name, default: Health(last: fault)].breaker.leaveAlone(until: .now + time) }
         }
+
+        func succeeded(_ model: Model) { health.withLock { $0[model.name] = nil } }
 
         /// Remembers how a call ended.
         func note(_ fault: Fault, _ model: Model, probing: Bool, _ setup: Setup) {

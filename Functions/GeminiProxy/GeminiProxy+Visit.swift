@@ -156,7 +156,7 @@ extension GeminiProxy {
             let purse = try await Purse(user, ask.estimate.total, setup: setup, context: context)
             let source: StreamSource
             do {
-                source = try await desk.travel(plan, call, within: context.remaining, &trace) { model, _, _ in
+                source = try await desk.travel(plan, call, within: context.remaining, isWhole: isWhole, &trace) { model, _, _ in
                     if isWhole {
                         let (events, reply) = try await call.gathered(model)
                         try face.judge(reply)
@@ -199,6 +199,7 @@ extension GeminiProxy {
                     if !bytes.isEmpty { try await writer.write(bytes) }
                 }
                 try reply.complete()
+                if let model = trace.model { desk.succeeded(model) }
                 let end = try face.end(reply)
                 await purse.settle(reply.billed(guess: call.ask.estimate.prompt))
                 try await writer.write(end)

@@ -130,12 +130,14 @@ import Testing
         try await run(upstream) { host async throws in
             let live = try await post(host, "a", [("stream", true)])
             #expect(!live.isWhole && live.text.contains("event: error") && upstream.models == ["first"])
-            let whole = try await host.post(
-                Proxy.url, json: ["prompt": "b", "stream": true] as JSON, headers: [HTTPField.Name("x-swiftlet-stream")!: "whole"],
-                as: .user("u1"))
+            let wish = HTTPField.Name("x-swiftlet-stream")!
+            let body: JSON = ["prompt": "b", "stream": true]
+            let whole = try await host.post(Proxy.url, json: body, headers: [wish: "whole"], as: .user("u1"))
             #expect(whole.isWhole && whole.text.contains(#""result":"The whole""#) && !whole.text.contains("Half"))
+            // Streams that begin and break are failures as well: after three the model is left alone.
+            #expect(try await post(host, "c", [("stream", true)]).isWhole)
         }
-        #expect(upstream.models == ["first", "first", "first", "second"])
+        #expect(upstream.models == ["first", "first", "first", "second", "second"])
     }
 
     // MARK: What is shared

@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import urllib.request
 
 import pytest
 
@@ -38,10 +39,14 @@ def token(sub="11111111-1111-4111-8111-111111111111", secret=SECRET, **claims):
 
 
 class Host:
-    """A process of the host; its log lines are kept and can be waited for."""
+    """A process of the host; its log lines are kept and can be waited for. Secrets that are to be seen nowhere hold the word `canary`."""
+
+    started = []
 
     def __init__(self, program="swiftlet-fixtures", *flags, env=None):
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("SWIFTLET_", "SUPABASE_", "JWT_"))}
+        own = ("SWIFTLET_", "SUPABASE_", "JWT_", "GEMINI_", "OPENAI_")
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(own)}
+        self.canaries = {v for v in (env or {}).values() if "canary" in v}
         # Of the many functions of the fixtures a test needs few: their workers start when they are asked.
         environment["SWIFTLET_COLD_START"] = "1"
         # A folder of files belongs to one host at a time.
@@ -53,12 +58,14 @@ class Host:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, cwd=ROOT)
         self.lines = []
         self._new = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
         listening = self.wait_for(lambda line: line.get("msg") == "listening")
         self.port = int(listening["port"])
         self.admin_port = int(listening["admin_port"]) if listening.get("admin_port") else None
         self.url = f"http://127.0.0.1:{self.port}"
         self.functions = self.url + "/functions/v1"
+        Host.started.append(self)
 
     def _read(self):
         for raw in self.process.stdout:
@@ -81,12 +88,44 @@ class Host:
             if matches(line):
                 return line
 
-    def stop(self):
-        self.process.terminate()
+    def metrics(self):
+        """The page of metrics; nothing when the process has none or has ended."""
+        if self.admin_port is None or self.process.poll() is not None:
+            return ""
         try:
-            return self.process.wait(timeout=40)
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}/metrics", timeout=20) as page:
+                return page.read().decode()
+        except OSError:
+            return ""
+
+    def keeps_its_secrets(self):
+        """Fails when a secret with the word `canary` stands in the log or in the metrics."""
+        for place, text in [("log", json.dumps(self.lines, ensure_ascii=False)), ("metrics", self.metrics())]:
+            for canary in self.canaries:
+                assert canary not in text, f"the {place} shows {canary}: …{text[max(0, text.find(canary) - 300):][:600]}…"
+
+    def stop(self):
+        try:
+            self.keeps_its_secrets()
         finally:
-            shutil.rmtree(self.storage, ignore_errors=True)
+            self.process.terminate()
+            try:
+                status = self.process.wait(timeout=40)
+            finally:
+                shutil.rmtree(self.storage, ignore_errors=True)
+        # What it said when it ended, too.
+        self.reader.join(timeout=20)
+        self.keeps_its_secrets()
+        return status
+
+
+@pytest.fixture(scope="module", autouse=True)
+def hosts_keep_their_secrets():
+    """After each module, also the hosts that it has not stopped, or that died on their own."""
+    yield
+    for host in Host.started:
+        host.keeps_its_secrets()
+    Host.started = [host for host in Host.started if host.process.poll() is None]
 
 
 @pytest.fixture(scope="session")

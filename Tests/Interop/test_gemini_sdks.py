@@ -14,13 +14,13 @@ from openai import AuthenticationError, BadRequestError, NotFoundError, OpenAI, 
 
 VERSIONS = ["v1", "v1beta"]
 # Answers that a proxy may not change, whatever it thinks of them.
-SAME = ["ok", "thought-parts", "unknown-enum", "functions", "partless-final", "lead-empty-stop", "extra-fields", "split-utf8", "bom", "gzip"]
+SAME = ["ok", "thought-parts", "unknown-enum", "functions", "partless-final", "lead-empty-stop", "extra-fields", "split-utf8", "gzip"]
 BLOCKED = ["blocked-prompt", "blocked-answer"]
 
 
 @pytest.fixture(scope="module")
 def gemini(mock):
-    alone = [*SAME, *BLOCKED, "max-tokens-empty", "huge", "429-forever", "retired", "context-length", "content-filter", "key-echo", "500-once", "429-retryinfo"]
+    alone = [*SAME, *BLOCKED, "bom", "max-tokens-empty", "huge", "429-forever", "retired", "context-length", "content-filter", "key-echo", "500-once", "429-retryinfo"]
     models = {name: {"fallbacks": []} for name in alone}
     models |= {f"{name}.openai": {"provider": "openai", "fallbacks": []} for name in alone}
     models |= {"retired.replaced": {"fallbacks": ["ok"]}}
@@ -172,6 +172,16 @@ def test_a_function_call_arrives(both):
     config = types.GenerateContentConfig(tools=[tool], automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True))
     call = through.models.generate_content(model="functions", contents=PROMPT, config=config).function_calls[0]
     assert call.name and isinstance(call.args, dict)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_mark_before_the_body_is_no_part_of_it(both, words, stream):
+    """Whatever the client makes of it without a proxy."""
+    through, _ = both()
+    if stream:
+        assert "".join(chunk.text or "" for chunk in through.models.generate_content_stream(model="bom", contents=PROMPT)) == words
+    else:
+        assert through.models.generate_content(model="bom", contents=PROMPT).text == words
 
 
 def test_a_retired_model_is_replaced_or_said(both, gemini, words):

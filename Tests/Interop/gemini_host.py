@@ -279,7 +279,7 @@ def stream(http, url, face, body, headers):
             for part in response.iter_bytes():
                 view.body += part
         view.ended = True
-    except httpx.RemoteProtocolError:
+    except (httpx.RemoteProtocolError, httpx.ReadError):
         assert view.status, "no answer at all"
     view.seconds = time.monotonic() - begun
     if view.status != 200:

@@ -75,7 +75,7 @@ def test_a_stream_is_the_same_event_by_event(both, version, model):
     through, direct = both(version)
     chunks = [plain(chunk) for chunk in through.models.generate_content_stream(model=model, contents=PROMPT)]
     assert chunks == [plain(chunk) for chunk in direct.models.generate_content_stream(model=model, contents=PROMPT)]
-    assert len(chunks) > 1 or model in BLOCKED
+    assert len(chunks) > 1 or model in [*BLOCKED, "functions"]
 
 
 @pytest.mark.parametrize("version", VERSIONS)

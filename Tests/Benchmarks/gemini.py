@@ -137,7 +137,7 @@ class LiteLLM(Process):
         config = tempfile.NamedTemporaryFile("w", suffix=".yaml", delete=False)
         json.dump({
             "model_list": [{"model_name": "ok", "litellm_params": {
-                "model": "gemini/ok", "api_base": f"{mock.url}/v1beta/models/ok:generateContent", "api_key": KEY}}],
+                "model": "gemini/ok", "api_base": f"{mock.url}/v1beta", "api_key": KEY}}],
             "general_settings": {"master_key": MASTER}, "litellm_settings": {"num_retries": 0, "telemetry": False}}, config)
         config.close()
         path, headers, body = question("litellm openai", "ok")

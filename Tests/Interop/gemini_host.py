@@ -257,6 +257,15 @@ def code_of(error):
     return error.get("code")
 
 
+# Where OpenAI has a word of its own, its clients get that; else ours, in its small letters.
+OPENAI_WORDS = {"UPSTREAM_RATE_LIMITED": "rate_limit_exceeded", "TOKEN_BUDGET_EXCEEDED": "rate_limit_exceeded", "CONTEXT_TOO_LONG": "context_length_exceeded", "PROMPT_BLOCKED": "content_filter",
+                "ANSWER_BLOCKED": "content_filter", "MODEL_NOT_ALLOWED": "model_not_found"}
+
+
+def in_words_of(face, code):
+    return OPENAI_WORDS.get(code, code.lower()) if face == "openai" else code
+
+
 def request(face, model, prompt=PROMPT, stream=True, **more):
     """Path and body of one question."""
     if face == "openai":

@@ -348,6 +348,12 @@ def mock():
     mock.stop()
 
 
+@pytest.fixture(autouse=True)
+def short_log(mock):
+    """Each test reads its own attempts, and not those of all before it."""
+    assert mock.http.delete("/mock/log").status_code == 200
+
+
 @pytest.fixture(scope="module")
 def words(mock):
     return mock.words()

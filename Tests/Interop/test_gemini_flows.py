@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from gemini_host import KEY, NAME, PROMPT, Gemini, code_of, fresh, in_words_of, limits, mock, no_answer_holds_the_key, request, serve, sse, stream, user, words
+from gemini_host import KEY, NAME, PROMPT, Gemini, code_of, fresh, in_words_of, limits, mock, no_answer_holds_the_key, request, serve, short_log, sse, stream, user, words
 from supabase_functions import SyncFunctionsClient
 from supabase_functions.errors import FunctionsHttpError
 

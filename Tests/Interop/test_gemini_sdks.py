@@ -5,7 +5,7 @@ import re
 
 import httpx
 import pytest
-from gemini_host import KEY, PROMPT, Gemini, code_of, fresh, limits, mock, no_answer_holds_the_key, user, words
+from gemini_host import KEY, PROMPT, Gemini, code_of, fresh, limits, mock, no_answer_holds_the_key, short_log, user, words
 from google import genai
 from google.genai import types
 from google.genai.errors import APIError, ClientError, ServerError

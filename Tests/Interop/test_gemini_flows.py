@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from gemini_host import KEY, NAME, PROMPT, Gemini, code_of, fresh, in_words_of, limits, mock, no_answer_holds_the_key, request, serve, short_log, sse, stream, user, words
+from gemini_host import (
+    EARS, KEY, NAME, PROMPT, Gemini, code_of, fresh, in_words_of, limits, mock, no_answer_holds_the_key, request, serve, short_log, sse, stream, user, words)
 from supabase_functions import SyncFunctionsClient
 from supabase_functions.errors import FunctionsHttpError
 
@@ -366,6 +367,19 @@ def test_a_key_that_the_upstream_quotes_is_shown_nowhere(serve, mock):
         assert answer.status_code == 400 and KEY not in answer.text
     host.keeps_its_secrets()
     assert len(mock.log("key-echo")) >= 6
+
+
+def test_the_ears_of_this_suite_hear(mock):
+    """The mock does quote the key: that is heard, and not held against anybody."""
+    port = int(mock.url.rsplit(":", 1)[1])
+    EARS.ports.add(port)
+    try:
+        with httpx.Client() as client:
+            answer = client.post(f"{mock.url}/v1/models/key-echo:generateContent", headers={"x-goog-api-key": KEY}, json={"contents": [{"parts": [{"text": "x"}]}]})
+        assert KEY in answer.text and EARS.found
+    finally:
+        EARS.ports.discard(port)
+        EARS.found.clear()
 
 
 @pytest.mark.parametrize("fault", ["thought-parts", "lead-empty-stop", "bom"])

@@ -41,21 +41,30 @@ PROXY_CORE, LOAD_CORE = "0", "1"
 class Process:
     """A server on a core of its own; ends with the block."""
 
-    def __init__(self, name, command, core, environment, ready, seconds=60):
+    def __init__(self, name, command, core, environment, ready, seconds=60, files=None):
         self.name = name
         self.place = tempfile.TemporaryDirectory(prefix="bench-gemini-")
+        for file, text in (files or {}).items():
+            (pathlib.Path(self.place.name) / file).write_text(text)
         self.log = pathlib.Path(self.place.name) / "log"
         self.process = subprocess.Popen(
             ["taskset", "-c", core, *command], stdout=open(self.log, "wb"), stderr=subprocess.STDOUT, cwd=self.place.name,
             env={**{k: v for k, v in os.environ.items() if not k.startswith(("SWIFTLET_", "GEMINI_", "OPENAI_"))}, **environment})
         end = time.monotonic() + seconds
         while not ready():
-            assert self.process.poll() is None and time.monotonic() < end, f"{name} does not start: {self.log.read_text(errors='replace')[-2000:]}"
+            if self.process.poll() is not None or time.monotonic() > end:
+                said = self.said()
+                self.__exit__()
+                raise AssertionError(f"{name} does not start: {said}")
             time.sleep(0.05)
 
     @property
     def pid(self):
         return self.process.pid
+
+    def said(self):
+        text = self.log.read_text(errors="replace")
+        return text if len(text) < 4000 else text[:2000] + "\n…\n" + text[-2000:]
 
     def __enter__(self):
         return self
@@ -120,12 +129,11 @@ class Swiftlet(Process):
         self.port = pipeline.free_port()
         environment = {"BASE_URL": mock.url, "API_KEY": KEY, "MODEL": "ok", "TOKENS_PER_MINUTE": 0, "TOKENS_PER_DAY": 0,
                        "MODELS": json.dumps({name: {"fallbacks": []} for name in ["ok", "drip", "hold"]}), **settings}
-        store = tempfile.mkdtemp(prefix="bench-gemini-store-")
         path, headers, body = question("native", "ok")
         super().__init__(
             "swiftlet", [SWIFTLET, "serve", "--port", str(self.port), "--admin-port", "none", "--address-limit", "none", "--log-format", "json",
                          "--rate-limit", f"{NAME}=none", "--max-connections", "65536", "--max-connections-per-address", "65536", "--threads", "1",
-                         "--storage", store], PROXY_CORE, {"GEMINI_" + name: str(value) for name, value in environment.items()},
+                         "--storage", "store"], PROXY_CORE, {"GEMINI_" + name: str(value) for name, value in environment.items()},
             answers(self.port, path, headers, body.encode()))
 
 
@@ -134,18 +142,16 @@ class LiteLLM(Process):
 
     def __init__(self, mock):
         self.port = pipeline.free_port()
-        config = tempfile.NamedTemporaryFile("w", suffix=".yaml", delete=False)
-        json.dump({
-            "model_list": [{"model_name": "ok", "litellm_params": {
-                "model": "gemini/ok", "api_base": f"{mock.url}/v1beta", "api_key": KEY}}],
-            "general_settings": {"master_key": MASTER}, "litellm_settings": {"num_retries": 0, "telemetry": False}}, config)
-        config.close()
+        # JSON is YAML.
+        config = json.dumps({
+            "model_list": [{"model_name": "ok", "litellm_params": {"model": "gemini/ok", "api_base": f"{mock.url}/v1beta", "api_key": KEY}}],
+            "general_settings": {"master_key": MASTER}, "litellm_settings": {"num_retries": 0, "telemetry": False}})
         path, headers, body = question("litellm openai", "ok")
         super().__init__(
-            "litellm", [str(LITELLM / "bin" / "python"), str(LITELLM / "bin" / "litellm"), "--config", config.name, "--port", str(self.port), "--host", "127.0.0.1",
+            "litellm", [str(LITELLM / "bin" / "python"), str(LITELLM / "bin" / "litellm"), "--config", "config.yaml", "--port", str(self.port), "--host", "127.0.0.1",
                         "--num_workers", "1", "--telemetry", "False"], PROXY_CORE,
             {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR", "GEMINI_API_KEY": KEY, "LITELLM_TELEMETRY": "False"},
-            answers(self.port, path, headers, body.encode()), seconds=120)
+            answers(self.port, path, headers, body.encode()), seconds=120, files={"config.yaml": config})
 
 
 PROMPT = "Why does a gateway earn trust only when the provider behind it misbehaves? Question @"
@@ -314,7 +320,7 @@ def percentile(values, share):
 
 
 def streams(figures, options):
-    with Mock(speed=options.drip_speed) as mock, Swiftlet(mock, TIMEOUT="3m", EVENT_TIMEOUT="30s", FIRST_BYTE_TIMEOUT="30s") as ours:
+    with Mock(speed=options.drip_speed) as mock, Swiftlet(mock, TIMEOUT="2m", EVENT_TIMEOUT="30s", FIRST_BYTE_TIMEOUT="30s") as ours:
         os.sched_setaffinity(0, {int(LOAD_CORE)})
         idle = pipeline.share(ours.pid)
         for face, port, proxy in [("direct stream", mock.port, None), ("native stream", ours.port, ours)]:

@@ -160,7 +160,7 @@ def test_a_conversation_is_measured_by_its_times(gemini):
 
 @pytest.mark.parametrize("name", ["generate", "summarise", "translate"])
 def test_text_comes_as_a_stream(gemini, words, name):
-    # A prompt of its own: what is cached comes in one piece.
+    """What is checked as a whole (summary, translation) comes in one piece; a plain answer word by word."""
     body = {**BODIES[name], "stream": True}
     view = stream(gemini.http, gemini.base, "operation", body, {"authorization": f"Bearer {user()}"})
     events = sse(view.body)

@@ -402,7 +402,7 @@ def test_openai_does_not_notice_what_was_repeated(gemini, mock, words, model):
 
 @pytest.mark.parametrize("change, words_", [
     ({"messages": []}, "messages"), ({"messages": "hello"}, "messages"), ({"messages": None}, "messages"), ({"model": None}, "model"),
-    ({"messages": [{"role": "wizard", "content": "x"}]}, "role"), ({"messages": [{"role": "user"}]}, "content"), ({"n": 5}, "n"),
+    ({"messages": [{"role": "wizard", "content": "x"}]}, "role"), ({"messages": [{"role": "user"}]}, "content"), ({"n": 50}, "n"),
     ({"max_tokens": -1}, "max_tokens"), ({"stream": "yes"}, "stream"),
     ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://127.0.0.1/x.png"}}]}]}, "content"),
 ])

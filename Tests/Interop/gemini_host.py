@@ -11,6 +11,7 @@ import threading
 import time
 import uuid
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import httpx
@@ -379,7 +380,8 @@ def hosts(mock):
     try:
         yield start
     finally:
-        ends = [one.stop() for one in running.values()]
+        with ThreadPoolExecutor(8) as pool:
+            ends = list(pool.map(lambda one: one.stop(), running.values()))
     assert set(ends) <= {0}, ends
 
 

@@ -701,8 +701,25 @@ def test_neither_question_nor_answer_stands_in_the_log(gemini, mock, words):
     assert line
 
 
-def test_the_metrics_tell_of_models_and_tokens(gemini):
-    gemini.operation({"prompt": "for the metrics"})
-    page = gemini.metrics()
-    assert re.search(r'^swiftlet_\w+\{[^}]*model="ok"', page, re.MULTILINE), "no metric of a model"
-    assert re.search(r"^swiftlet_\w*token\w*\{", page, re.MULTILINE), "no metric of tokens"
+def counted(host, name, **labels):
+    """The value of one of the function's counters."""
+    rows = re.findall(rf"^swiftlet_function_gemini_{name}_total\{{([^}}]*)\}} (\S+)", host.metrics(), re.MULTILINE)
+    return sum(float(value) for found, value in rows if all(f'{key}="{wanted}"' in found.split(",") for key, wanted in labels.items()))
+
+
+def test_the_metrics_tell_of_models_and_tokens(serve, mock):
+    host = serve({"503-forever.metrics": {"fallbacks": ["ok.metrics"]}, "ok.metrics": {}}, MODEL="503-forever.metrics")
+    bearer = user()
+    first = host.post("", {"prompt": PROMPT}, bearer)
+    assert host.post("", {"prompt": PROMPT}, bearer).json()["cached"] is True
+    assert host.watch("openai", "ok.metrics", bearer=bearer).looks_whole
+    failed = int(first.headers["x-swiftlet-attempts"]) - 1
+    # What is counted after the answer was sent may come a moment later.
+    until(lambda: counted(host, "requests", model="ok.metrics", operation="chat", status="200") == 1)
+    assert counted(host, "requests", model="ok.metrics", operation="generate", status="200") == 1
+    assert counted(host, "answers", source="hit") == 1
+    assert counted(host, "fallbacks", model="ok.metrics") == 1 and counted(host, "retries", model="503-forever.metrics") == failed - 1
+    assert counted(host, "faults") == failed
+    # Of both answers, and of nothing that failed.
+    assert counted(host, "tokens") == counted(host, "tokens", model="ok.metrics") == 2 * first.json()["usage"]["total"]
+    assert bearer not in host.metrics()

@@ -15,6 +15,8 @@ extension GeminiProxy {
         var request: JSON
         /// The cap on each answer, in tokens.
         private(set) var maxOutput: Int
+        /// How many answers are asked for at once.
+        private(set) var answers = 1
         /// A guess of what is read and, at most, written.
         private(set) var estimate = (prompt: 0, total: 0)
 
@@ -29,23 +31,25 @@ extension GeminiProxy {
             self.version = version
             self.request = Ask.camelCased(request)
             maxOutput = setup.maxOutput
+            guard self.request.object != nil else { throw Ask.refusal("*", "is no object") }
+            // countTokens may wrap what it counts; both are judged alike.
+            for wrapper in ["generateContentRequest", "generate_content_request"] {
+                guard let inner = self.request[wrapper], !inner.isNull else { continue }
+                guard verb == .count else { throw Ask.refusal(wrapper, "belongs to countTokens") }
+                self.request[wrapper] = try Ask.judged(Ask.camelCased(inner), setup)
+            }
+            self.request = try Ask.judged(self.request, setup)
             guard verb == .generate else { return }
-            guard let contents = self.request["contents"]?.array ?? self.request["contents"].map({ [$0] }), !contents.isEmpty
-            else {
+            guard let contents = self.request["contents"]?.array, !contents.isEmpty else {
                 throw Ask.refusal("contents", "is missing or empty")
             }
-            try refuseForeign(setup)
-            try screen(setup.sensitive)
             var config = self.request["generationConfig"] ?? [:]
             guard config.object != nil else { throw Ask.refusal("generationConfig", "is no object") }
             if let asked = config["maxOutputTokens"], !asked.isNull {
-                guard let number = asked.int, number > 0 else {
-                    throw Ask.refusal("generationConfig.maxOutputTokens", "is no number")
-                }
+                guard let number = asked.int, number > 0 else { throw Ask.refusal("generationConfig.maxOutputTokens", "is no number") }
                 maxOutput = min(number, setup.maxOutput)
             }
             config["maxOutputTokens"] = .init(maxOutput)
-            var answers = 1
             if let count = config["candidateCount"], !count.isNull {
                 guard let number = count.int, (1...8).contains(number) else {
                     throw Ask.refusal("generationConfig.candidateCount", "is not 1…8")
@@ -54,7 +58,8 @@ extension GeminiProxy {
             }
             self.request["generationConfig"] = config
             var prompt = Tokens.estimate(.array(contents))
-            for other in ["systemInstruction", "tools"] { prompt += self.request[other].map(Tokens.estimate) ?? 0 }
+            for part in ["systemInstruction", "tools"] { prompt += self.request[part].map(Tokens.estimate) ?? 0 }
+            for part in ["responseSchema", "responseJsonSchema"] { prompt += config[part].map(Tokens.estimate) ?? 0 }
             estimate = (prompt, prompt + maxOutput * answers)
         }
 
@@ -80,7 +85,7 @@ extension GeminiProxy {
             return request
         }
 
-        /// With twice the room to answer, as far as the model goes.
+        /// With twice the room to answer, the one time that the operator's cap is passed: thinking had used it all up.
         func roomier() -> Ask {
             var ask = self
             ask.maxOutput = min(maxOutput * 2, 65_536)
@@ -159,13 +164,34 @@ extension GeminiProxy {
                 })
         }
 
+        /// One request, with lists where a single value may stand for a list, so that what is looked for is found.
+        private static func judged(_ request: JSON, _ setup: Setup) throws(HTTPError) -> JSON {
+            var request = request
+            for (name, isTurns) in [("contents", true), ("tools", false)] {
+                guard let value = request[name], !value.isNull else { continue }
+                guard let list = value.object == nil ? value.array : [value] else { throw Ask.refusal(name, "is no list") }
+                guard list.allSatisfy({ $0.object != nil }) else { throw Ask.refusal(name, "has an element that is no object") }
+                request[name] = .array(isTurns ? list.map(Ask.withParts) : list)
+            }
+            if let system = request["systemInstruction"] { request["systemInstruction"] = Ask.withParts(system) }
+            try refuseForeign(request, setup)
+            return try screened(request, setup.sensitive)
+        }
+
+        private static func withParts(_ turn: JSON) -> JSON {
+            guard let part = turn["parts"], part.object != nil else { return turn }
+            var turn = turn
+            turn["parts"] = [part]
+            return turn
+        }
+
         /// What belongs to the host's key is not its callers': files and caches of others, and tools that are billed.
-        private func refuseForeign(_ setup: Setup) throws(HTTPError) {
+        private static func refuseForeign(_ request: JSON, _ setup: Setup) throws(HTTPError) {
             if let cached = request["cachedContent"], !cached.isNull {
                 throw Ask.refusal("cachedContent", "is not offered: caches belong to the host's key")
             }
-            if Ask.holds(request["contents"], ["fileData", "file_data"]) {
-                throw Ask.refusal("contents", "holds fileData, which is not offered: send the bytes as inlineData")
+            for part in ["contents", "systemInstruction"] where Ask.holds(request[part], ["fileData", "file_data"]) {
+                throw Ask.refusal(part, "holds fileData, which is not offered: send the bytes as inlineData")
             }
             guard setup.tools != .all, let tools = request["tools"]?.array, !tools.isEmpty else { return }
             guard setup.tools == .functions else { throw Ask.refusal("tools", "are not offered") }
@@ -185,26 +211,25 @@ extension GeminiProxy {
         }
 
         /// Card numbers, keys and the like go no further.
-        private mutating func screen(_ rule: Setup.Sensitive) throws(HTTPError) {
-            guard rule != .off else { return }
+        private static func screened(_ request: JSON, _ rule: Setup.Sensitive) throws(HTTPError) -> JSON {
+            guard rule != .off else { return request }
+            var request = request
             var found: Set<SensitiveType> = []
-            for part in ["contents", "systemInstruction"] {
+            for part in ["contents", "systemInstruction", "tools"] {
                 guard let value = request[part] else { continue }
                 let (clean, types) = Ask.redacted(value)
                 found.formUnion(types)
                 if !types.isEmpty { request[part] = clean }
             }
-            guard rule == .refuse, !found.isEmpty else { return }
+            guard rule == .refuse, !found.isEmpty else { return request }
             let types = SensitiveType.allCases.filter(found.contains).map(\.rawValue).joined(separator: ", ")
             throw HTTPError(
                 422, "SENSITIVE_DATA", "The text holds what should not leave this host: \(types); take it out",
                 problems: [.init(field: "*", message: "holds \(types)", rule: "sensitive", code: "found")])
         }
 
-        /// Not looked at: bytes, and what only Gemini can read.
-        private static let opaque: Set<String> = [
-            "data", "thoughtSignature", "thought_signature", "mimeType", "mime_type", "role",
-        ]
+        /// Not looked at: bytes in base64, and what only Gemini can read.
+        private static let opaque: Set<String> = ["inlineData", "inline_data", "thoughtSignature", "thought_signature"]
 
         private static func redacted(_ json: JSON) -> (JSON, Set<SensitiveType>) {
             switch json {

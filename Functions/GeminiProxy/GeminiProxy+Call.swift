@@ -28,14 +28,12 @@ extension GeminiProxy {
             var translator: ChatTranslator?
             /// Read when it was opened, and still to be passed on.
             private(set) var first: Event?
-            fileprivate var lastEvent: ContinuousClock.Instant
             fileprivate let betweenEvents: Duration
 
             init(_ events: Events, _ translator: ChatTranslator?, first: Event, betweenEvents: Duration) {
                 self.events = events
                 self.translator = translator
                 self.first = first
-                lastEvent = .now
                 self.betweenEvents = betweenEvents
             }
 
@@ -45,10 +43,14 @@ extension GeminiProxy {
                     first = nil
                     return event
                 }
-                let limit = lastEvent + betweenEvents
-                while let bytes = try await fault({ try await events.next { ContinuousClock.now >= limit } }) {
-                    lastEvent = .now
+                // From now on: a caller who reads slowly is not the upstream's fault.
+                var limit = ContinuousClock.now + betweenEvents
+                // After `[DONE]` nothing comes, whatever becomes of the connection.
+                while translator?.isDone != true,
+                    let bytes = try await fault({ try await events.next { ContinuousClock.now >= limit } })
+                {
                     if let event = try Call.event(bytes, &translator) { return event }
+                    limit = .now + betweenEvents
                 }
                 return try translator?.finish().map { Event(bytes: $0.bytes, json: $0) }
             }
@@ -120,6 +122,10 @@ extension GeminiProxy {
 
         var now: Int64 { Seconds.now }
 
+        /// Under which name the health of a model is kept: what it does under one version says nothing about another, which the caller
+        /// chooses. `nil` where it says nothing at all: tokens are counted by something else.
+        func health(of model: Model) -> String? { ask.verb == .count ? nil : "\(model.name) \(ask.version)" }
+
         private func send(_ model: Model, stream: Bool, patience: Duration, total: Duration) async throws -> OutboundResponse {
             var request: OutboundRequest
             switch model.provider {
@@ -130,11 +136,7 @@ extension GeminiProxy {
                     body: .bytes(ask.body(for: model).bytes))
                 request.headers[.googleAPIKey] = try context.secret(.geminiAPIKey).reveal()
             case .openai:
-                guard let key = context.optionalSecret(.openAIAPIKey) else {
-                    throw HTTPError(
-                        503, .bootError,
-                        "The model \(model.name) has no API key on this host; its operator has to set OPENAI_API_KEY")
-                }
+                guard let key = context.optionalSecret(.openAIAPIKey) else { throw Fault.unequipped(model.name) }
                 request = OutboundRequest(
                     .post, "\(setup.openAIBase)/chat/completions",
                     body: .bytes(try ChatTranslator.request(ask.body(for: model), model: model.name, stream: stream).bytes))

@@ -42,8 +42,9 @@ extension GeminiProxy {
                 case "system", "developer": system += try ChatRequest.parts(message["content"], field)
                 case "user": contents.append(["role": "user", "parts": .array(try ChatRequest.parts(message["content"], field))])
                 case "assistant":
-                    var parts =
-                        message["content"].map { !$0.isNull } == true ? try ChatRequest.parts(message["content"], field) : []
+                    // Beside calls many clients keep an empty text, which is none.
+                    let isSilent = message["content"].map { $0.isNull || $0 == "" } ?? true
+                    var parts = isSilent ? [] : try ChatRequest.parts(message["content"], field)
                     for call in message["tool_calls"]?.array ?? [] {
                         guard let name = call["function"]?["name"]?.string else {
                             throw Ask.refusal("\(field).tool_calls", "has no name")
@@ -213,6 +214,14 @@ extension GeminiProxy {
                 "model": .string(model),
                 "choices": .array(choices), "usage": usage(json["usageMetadata"]),
             ]
+        }
+
+        /// Refuses what chat/completions has no word for: nothing at all, and answers that ended badly. Cut at the cap and held back have one.
+        static func judge(_ reply: Reply) throws(Fault) {
+            let reason = reply.finishReason ?? ""
+            if reply.blockReason == nil, reason == "MAX_TOKENS" || Reply.isBlocked(reason) { return }
+            if Reply.isSpoilt(reason) { throw .broken("finishReason \(Word(reason))", "Gemini's answer ended badly") }
+            if !reply.hasOtherParts { _ = try reply.answer() }
         }
 
         static func said(_ candidate: JSON?, id: String, from first: Int = 0) -> (text: String, calls: [JSON]) {

@@ -9,7 +9,7 @@ extension GeminiProxy {
         private var finishReason: String?
         private var usage: JSON?
         private var model: String?
-        private var isDone = false
+        private(set) var isDone = false
 
         // MARK: What is asked
 

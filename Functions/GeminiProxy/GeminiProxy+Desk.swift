@@ -42,8 +42,10 @@ extension GeminiProxy {
             var told: Fault?
             var reads = 0
             for (place, model) in plan.enumerated() where model.context > reads {
+                // A model with no time to answer would only be blamed for it.
+                guard told == nil || ContinuousClock.now.duration(to: deadline) > Desk.leastTime else { break }
                 var probing = false
-                switch admit(model) {
+                switch admit(call.health(of: model)) {
                 case .asked(let isProbe): probing = isProbe
                 case .leftAlone(let fault):
                     if told == nil { told = fault }
@@ -56,22 +58,24 @@ extension GeminiProxy {
                     tries += 1
                     trace.attempts += 1
                     let fault: Fault
+                    let begin = ContinuousClock.now
                     do {
-                        let left = ContinuousClock.now.duration(to: deadline)
+                        let left = begin.duration(to: deadline)
                         let value = try await attempt(model, place == plan.count - 1, left)
-                        if isWhole || probing { succeeded(model) }
+                        if isWhole || probing { succeeded(call.health(of: model)) }
                         trace.landed(on: model, fallback: place > 0)
                         return value
                     } catch let caught as Fault {
                         fault = caught
                     } catch {
-                        if probing { health.withLock { $0[model.name]?.breaker.gaveUpProbe() } }
+                        if probing, let name = call.health(of: model) { health.withLock { $0[name]?.breaker.gaveUpProbe() } }
                         throw error
                     }
                     trace.faults.append(fault)
                     // The caller hears of the model it asked for, unless that one was only left alone.
                     if place == 0 || told == nil || told?.kind == .leftAlone { told = fault }
-                    note(fault, model, probing: probing, call.setup)
+                    let wasHurried = fault.kind == .silent && begin.duration(to: .now) < call.setup.firstByte
+                    note(fault, call.health(of: model), probing: probing, wasHurried: wasHurried, call.setup)
                     let left = ContinuousClock.now.duration(to: deadline)
                     let step = Journey.step(
                         after: fault, attempt: tries, probing: probing, base: call.setup.retryBase, left: left,
@@ -82,7 +86,7 @@ extension GeminiProxy {
                         call.context.count("gemini_retries", labels: [("model", model.name)])
                         try await Task.sleep(for: wait)
                     case .next(let time):
-                        if let time, !probing { leaveAlone(model, for: time, after: fault) }
+                        if let time, !probing { leaveAlone(call.health(of: model), for: time, after: fault) }
                         break calls
                     case .larger:
                         reads = model.context
@@ -100,10 +104,10 @@ extension GeminiProxy {
             case leftAlone(Fault)
         }
 
-        private func admit(_ model: Model) -> Admission {
+        private func admit(_ name: String?) -> Admission {
             health.withLock { health in
-                guard let last = health[model.name]?.last else { return .asked(isProbe: false) }
-                switch health[model.name]?.breaker.admit(now: .now) {
+                guard let name, let last = health[name]?.last else { return .asked(isProbe: false) }
+                switch health[name]?.breaker.admit(now: .now) {
                 case nil, .open: return .asked(isProbe: false)
                 case .probe: return .asked(isProbe: true)
                 case .refused(let time): return .leftAlone(last.leftAlone(for: time))
@@ -111,28 +115,44 @@ extension GeminiProxy {
             }
         }
 
-        private func leaveAlone(_ model: Model, for time: Duration, after fault: Fault) {
-            health.withLock { $0[model.name, default: Health(last: fault)].breaker.leaveAlone(until: .now + time) }
+        private func leaveAlone(_ name: String?, for time: Duration, after fault: Fault) {
+            guard let name else { return }
+            health.withLock { $0[name, default: Health(last: fault)].breaker.leaveAlone(until: .now + time) }
         }
 
-        func succeeded(_ model: Model) { health.withLock { $0[model.name] = nil } }
-
-        /// Remembers how a call ended.
-        func note(_ fault: Fault, _ model: Model, probing: Bool, _ setup: Setup) {
+        func succeeded(_ name: String?) {
+            guard let name else { return }
             health.withLock { health in
-                if fault.countsAgainstModel {
-                    health[model.name, default: Health(last: fault)].breaker.failed(now: .now, cooldown: setup.cooldown)
-                } else if probing {
-                    switch fault.kind {
-                    case .rateLimited, .usedUp, .retired, .refusesHost, .leftAlone, .ours:
-                        health[model.name]?.breaker.leaveAlone(until: .now + (fault.hint ?? setup.cooldown))
-                    // It answered, if only to refuse this request.
-                    default: health[model.name] = nil
-                    }
-                }
-                health[model.name]?.last = fault
+                health[name]?.breaker.succeeded()
+                if health[name]?.breaker.isClosed == true { health[name] = nil }
             }
         }
+
+        /// Remembers how a call ended.
+        ///
+        /// - Parameter wasHurried: it had less time than a call ought to have, which is no fault of the model's.
+        func note(_ fault: Fault, _ name: String?, probing: Bool, wasHurried: Bool = false, _ setup: Setup) {
+            guard let name else { return }
+            health.withLock { health in
+                if fault.countsAgainstModel, !wasHurried {
+                    health[name, default: Health(last: fault)].breaker.failed(now: .now, cooldown: setup.cooldown)
+                } else if probing {
+                    switch fault.kind {
+                    case .rateLimited, .usedUp, .retired, .refusesHost:
+                        health[name]?.breaker.leaveAlone(until: .now + (fault.hint ?? setup.cooldown))
+                    // Nothing was learned.
+                    case .silent, .leftAlone, .unequipped, .ours: health[name]?.breaker.gaveUpProbe()
+                    // It answered, if only to refuse this request.
+                    default: health[name] = nil
+                    }
+                }
+                // What one caller asked for is told to nobody else.
+                if fault.isAboutModel { health[name]?.last = fault }
+            }
+        }
+
+        /// Less is not worth a call.
+        private static let leastTime = Duration.milliseconds(50)
     }
 
     /// What a request has come through, for its headers and its line in the log.

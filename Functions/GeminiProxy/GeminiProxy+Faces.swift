@@ -159,8 +159,6 @@ extension GeminiProxy {
         private var isFirst = true
         private var calls = 0
         private var usage: JSON?
-        /// Why each of the answers ended, by its number; there is one unless `n` asked for more.
-        private var ends: [Int: JSON] = [:]
 
         init(id: String, includesUsage: Bool) {
             self.id = id
@@ -174,8 +172,7 @@ extension GeminiProxy {
         mutating func part(_ event: Call.Event, _ added: String) -> [UInt8] {
             if let usage = event.json["usageMetadata"] { self.usage = usage }
             var bytes: [UInt8] = []
-            for (place, candidate) in (event.json["candidates"]?.array ?? []).prefix(8).enumerated() {
-                if let reason = candidate["finishReason"] { ends[candidate["index"]?.int ?? place] = reason }
+            if let candidate = event.json["candidates"]?[0] {
                 let said = ChatAnswer.said(candidate, id: id, from: calls)
                 var delta: JSON = [:]
                 if isFirst {
@@ -193,22 +190,17 @@ extension GeminiProxy {
                         })
                     calls += said.calls.count
                 }
-                guard delta.object?.isEmpty == false else { continue }
-                bytes += chunk([
-                    ["index": candidate["index"] ?? .init(place), "delta": delta, "logprobs": nil, "finish_reason": nil]
-                ])
+                if delta.object?.isEmpty == false {
+                    bytes += chunk([["index": 0, "delta": delta, "logprobs": nil, "finish_reason": nil]])
+                }
             }
             return bytes
         }
 
         mutating func end(_ reply: Reply) throws -> [UInt8] {
-            // Nothing at all is no answer, unless the reason says so.
-            if !reply.hasOtherParts, reply.finishReason == "STOP" || reply.blockReason != nil { _ = try reply.answer() }
-            var bytes: [UInt8] = []
-            for (place, end) in ends.sorted(by: { $0.key < $1.key }) {
-                let reason = ChatAnswer.reason(["finishReason": end], calls: calls > 0)
-                bytes += chunk([["index": .init(place), "delta": [:], "logprobs": nil, "finish_reason": reason]])
-            }
+            try ChatAnswer.judge(reply)
+            let reason = ChatAnswer.reason(["finishReason": .string(reply.finishReason ?? "STOP")], calls: calls > 0)
+            var bytes = chunk([["index": 0, "delta": [:], "logprobs": nil, "finish_reason": reason]])
             if includesUsage { bytes += chunk([], usage: ChatAnswer.usage(usage)) }
             return bytes + GeminiProxy.event(Array("[DONE]".utf8), end: "\n\n")
         }

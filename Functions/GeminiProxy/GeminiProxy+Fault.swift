@@ -31,6 +31,9 @@ extension GeminiProxy {
             case empty
             /// Nothing was asked: the model is left alone for now.
             case leftAlone
+            /// The model has no key on this host.
+            case unequipped
+            /// Nothing was sent, by a rule or a limit of this host.
             case ours
         }
 
@@ -47,6 +50,14 @@ extension GeminiProxy {
             self.error = error
             self.word = word
             self.hint = hint
+        }
+
+        /// Whether it is about the model or the host, and not about what one caller asked for: others may hear of it.
+        var isAboutModel: Bool {
+            switch kind {
+            case .overloaded, .rateLimited, .usedUp, .silent, .unreachable, .retired, .refusesHost, .broken: true
+            default: false
+            }
         }
 
         /// Whether it says something about the model's health.
@@ -139,7 +150,7 @@ extension GeminiProxy.Fault {
             case .dnsFailed, .connectFailed, .reset: .unreachable
             case .tlsFailed: .refusesHost
             case .tooLarge, .redirectRefused, .other: .broken
-            case .denied, .invalidRequest: .ours
+            case .denied, .invalidRequest, .overloaded: .ours
             }
         let word =
             switch kind {
@@ -148,6 +159,22 @@ extension GeminiProxy.Fault {
             default: "INTERNAL"
             }
         self.init(kind, error.httpError, word: word)
+    }
+
+    static func unequipped(_ model: String) -> Self {
+        Self(
+            .unequipped,
+            HTTPError(
+                503, .bootError, "The model \(model) has no API key on this host; its operator has to set OPENAI_API_KEY",
+                cause: "no OPENAI_API_KEY"), word: "UNAVAILABLE")
+    }
+
+    static func unusable(_ reason: String) -> Self {
+        Self(
+            .empty,
+            HTTPError(
+                502, "UPSTREAM_INVALID_OUTPUT", "Gemini's answer has not the form that was asked for; try again",
+                cause: "unusable: \(reason)"), word: "INTERNAL")
     }
 
     static func promptBlocked(_ cause: String) -> Self {
@@ -186,7 +213,7 @@ extension GeminiProxy.Fault {
             .retired,
             HTTPError(
                 502, .upstreamError, "The model does not exist any more; the host's operator has to name another", cause: cause),
-            word: "NOT_FOUND")
+            word: "NOT_FOUND", hint: .seconds(600))
     }
 
     private static func invalid(_ cause: String) -> Self {

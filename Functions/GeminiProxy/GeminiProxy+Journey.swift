@@ -47,10 +47,9 @@ extension GeminiProxy {
                 guard hint <= patience, attempt < attempts, !probing else { return .next(leavingAlone: hint) }
                 // Never sooner than asked; a little later, so that all who were told the same do not come back together.
                 return .again(after: hint + spread(base, random))
-            case .usedUp: return .next(leavingAlone: fault.hint)
-            case .retired: return .next(leavingAlone: .seconds(600))
+            case .usedUp, .retired: return .next(leavingAlone: fault.hint)
             // A silent route would only be silent again.
-            case .silent, .leftAlone: return .next()
+            case .silent, .leftAlone, .unequipped: return .next()
             case .unreachable, .broken:
                 return attempt < 2 && !probing ? .again(after: jitter(attempt, base, random)) : .next()
             case .tooLong: return .larger
@@ -98,9 +97,11 @@ extension GeminiProxy {
             return .probe
         }
 
-        mutating func succeeded() { self = Breaker() }
+        /// One that was begun before it was opened, and ends well after that, proves nothing.
+        mutating func succeeded() { if isClosed || probing { self = Breaker() } }
 
         mutating func failed(now: Instant, cooldown: Duration) {
+            guard isClosed || probing else { return }
             failures += 1
             guard probing || failures >= Breaker.failuresToOpen else { return }
             open(until: now + cooldown * (1 << min(openings, 2)))

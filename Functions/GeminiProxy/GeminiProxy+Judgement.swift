@@ -16,7 +16,7 @@ extension GeminiProxy.Wish {
         case .generate: return []
         case .smartReply:
             var replies: [JSON] = []
-            for reply in try GeminiProxy.Wish.strings(json, "replies") {
+            for reply in try GeminiProxy.Wish.strings(json, "replies").prefix(50) {
                 let cut: JSON = .string(String(reply.trimmed.prefix(280)))
                 if cut != "", !replies.contains(cut) { replies.append(cut) }
             }
@@ -61,7 +61,7 @@ extension GeminiProxy.Wish {
                 throw Unusable(reason: "no topics or sentiment")
             }
             var named: [(name: String, confidence: Double)] = []
-            for topic in topics {
+            for topic in topics.prefix(50) {
                 guard let name = topic["name"]?.string?.trimmed, !name.isEmpty, !named.contains(where: { $0.name == name }) else {
                     continue
                 }

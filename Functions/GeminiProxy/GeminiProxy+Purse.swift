@@ -7,7 +7,8 @@ extension GeminiProxy {
     struct Purse: Sendable {
         private let quotas: [Quota]
         private let names: [String]
-        private let reserved: Int
+        private var reserved: Int
+        private var isSettled = false
         private(set) var states: [QuotaAnswer.State]
         private let context: Context
 
@@ -51,20 +52,42 @@ extension GeminiProxy {
                 fields: [.init("retry-after", String(wait.retrySeconds))] + fields)
         }
 
-        /// Gives back what was not used, or charges what was used beyond.
+        /// Reserves more, for a call that was not planned; false where there is not so much left.
+        mutating func extend(_ amount: Int) async throws -> Bool {
+            guard !quotas.isEmpty else { return true }
+            let answer = try await context.reserve(amount, from: quotas)
+            states = answer.states
+            if answer.allowed { reserved += amount }
+            return answer.allowed
+        }
+
+        /// Gives back what was not used, or charges what was used beyond. Once: a second time does nothing.
         mutating func settle(_ used: Int) async {
+            guard !isSettled else { return }
+            isSettled = true
             guard !quotas.isEmpty, used != reserved else { return }
-            do {
-                states = try await context.settle(quotas, reserved: reserved, used: used).states
-            } catch {
-                // The reservation stays spent: never to the host's cost.
-                context.log.warning("tokens could not be settled", metadata: ["cause": "\(error)"])
+            for attempt in 0..<Purse.attempts {
+                do {
+                    states = try await context.settle(quotas, reserved: reserved, used: used).states
+                    return
+                } catch {
+                    guard attempt < Purse.attempts - 1 else {
+                        // The reservation stays spent: never to the host's cost.
+                        context.log.warning("tokens could not be settled", metadata: ["cause": "\(error)"])
+                        return
+                    }
+                    // The host has much to do just now: a crowd of streams ends at once.
+                    try? await Task.sleep(for: .milliseconds(20 << attempt))
+                }
             }
         }
 
-        /// The same in a task of its own, for one that may have been cancelled.
-        func settledApart(_ used: Int) async -> Purse {
-            await Task {
+        private static let attempts = 6
+
+        /// The same in a task of its own, for one that may have been cancelled; `nil` leaves everything spent.
+        func settledApart(_ used: Int?) async -> Purse {
+            let used = used ?? reserved
+            return await Task {
                 var purse = self
                 await purse.settle(used)
                 return purse

@@ -94,8 +94,23 @@ extension GeminiProxy {
             }
         }
 
+        /// Whether it ended in the middle of something; words that are not known here are let through.
+        static func isSpoilt(_ finishReason: String) -> Bool {
+            switch finishReason {
+            case "OTHER", "MALFORMED_FUNCTION_CALL", "MALFORMED_RESPONSE", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS",
+                "MISSING_THOUGHT_SIGNATURE", "IMAGE_OTHER", "NO_IMAGE":
+                true
+            default: false
+            }
+        }
+
         /// What it has cost: what the upstream says, or a guess where it did not come to that.
-        func billed(guess prompt: Int) -> Int { hasUsage ? usage.billed : prompt + Tokens.estimate(text) }
+        func billed(guess prompt: Int) -> Int {
+            let guess = prompt + Tokens.estimate(text)
+            guard hasUsage, usage.billed > 0 else { return guess }
+            // What broke off may have told less than it had done.
+            return finishReason == nil && blockReason == nil ? max(usage.billed, guess) : usage.billed
+        }
     }
 
     /// Guesses of how many tokens something is.
@@ -113,7 +128,7 @@ extension GeminiProxy {
             }
         }
 
-        /// All texts below a value; a picture is a tile or two.
+        /// All names and texts below a value, and what is sent as bytes by its kind and size.
         static func estimate(_ json: JSON) -> Int {
             switch json {
             case .string(let text): return estimate(text)
@@ -121,13 +136,22 @@ extension GeminiProxy {
             case .object(let members):
                 return members.reduce(0) { sum, member in
                     switch member.name {
-                    case "inlineData", "inline_data": sum + 1290
+                    case "inlineData", "inline_data": sum + media(member.value)
                     case "thoughtSignature", "thought_signature": sum
-                    default: sum + estimate(member.value)
+                    default: sum + estimate(member.name) + estimate(member.value)
                     }
                 }
             default: return 1
             }
+        }
+
+        /// Pictures are counted by tiles of 258 tokens, sound and film by the second, documents by the page, text by its letters: each about
+        /// so many bytes for a token.
+        private static func media(_ data: JSON) -> Int {
+            let bytes = (data["data"]?.string?.utf8.count ?? 0) / 4 * 3
+            let kind = (data["mimeType"] ?? data["mime_type"])?.string ?? ""
+            let perToken = kind.hasPrefix("image/") ? 500 : kind.hasPrefix("audio/") || kind.hasPrefix("video/") ? 400 : kind == "application/pdf" ? 16 : 4
+            return max(258, bytes / perToken)
         }
     }
 }

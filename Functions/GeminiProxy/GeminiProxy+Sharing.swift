@@ -12,6 +12,22 @@ extension GeminiProxy {
         /// What the request's answer is made of beside the prompt: limits of its checks.
         let shape: String
         let ask: Ask
+        /// Made once: a request may be megabytes, and tables are behind locks.
+        private let fingerprint: Int
+
+        init(user: String, operation: String, model: String, shape: String, ask: Ask) {
+            self.user = user
+            self.operation = operation
+            self.model = model
+            self.shape = shape
+            self.ask = ask
+            fingerprint = ask.hashValue
+        }
+
+        func hash(into hasher: inout Hasher) {
+            hasher.combine(user)
+            hasher.combine(fingerprint)
+        }
 
         var size: Int { 256 + user.utf8.count + ask.request.bytes.count }
     }

@@ -94,9 +94,11 @@ extension GeminiProxy {
                 let (landed, judged) = try await desk.travel(plan, call, within: setup.total, &trace) { model, isLast, left in
                     // Nobody else could take over from the last one, so it has all the time there is.
                     let patience = isLast ? left : max(setup.firstByte, setup.total / 2)
+                    let begin = ContinuousClock.now
                     let landed = try await call.whole(model, patience: patience, left: left)
                     spent += landed.reply.billed(guess: ask.estimate.prompt)
-                    return try await finish(landed, ask, model, judge, left: left, spent: &spent, repairs: &repairs)
+                    return try await finish(
+                        landed, ask, model, judge, until: begin + left, purse: &purse, spent: &spent, repairs: &repairs)
                 }
                 trace.attempts += repairs
                 await purse?.settle(spent)
@@ -107,43 +109,40 @@ extension GeminiProxy {
                     fields: fields(trace, purse, .miss, model: name))
             } catch {
                 trace.attempts += repairs
-                // A call that was given up may have been answered all the same: what was read is charged.
-                if error is CancellationError { spent += ask.estimate.prompt }
-                purse = await purse?.settledApart(spent)
+                // A call that was given up may be answered all the same: what was reserved stays spent.
+                purse = await purse?.settledApart(error is CancellationError && trace.attempts > 0 ? nil : spent)
                 let told = refusal(error, trace, purse)
                 note(trace, nil, spent, status: told?.status ?? 499, code: told?.code.text)
                 throw told ?? error
             }
         }
 
-        /// Judges an answer; asks once more where it cannot be used, or has no room left for words.
+        /// Judges an answer; asks once more where it cannot be used, or has no room left for words, and there is a budget for that.
         private func finish(
-            _ landed: Call.Landed, _ ask: Ask, _ model: Model, _ judge: (@Sendable (Reply) throws -> JSON)?, left: Duration,
-            spent: inout Int, repairs: inout Int
+            _ landed: Call.Landed, _ ask: Ask, _ model: Model, _ judge: (@Sendable (Reply) throws -> JSON)?,
+            until deadline: ContinuousClock.Instant, purse: inout Purse?, spent: inout Int, repairs: inout Int
         ) async throws -> (Call.Landed, JSON?) {
             guard let judge else { return (landed, nil) }
-            let begin = ContinuousClock.now
             var again = ask
+            let reason: Fault
             do {
                 return (landed, try judge(landed.reply))
             } catch let fault as Fault where fault.kind == .empty && landed.reply.finishReason == "MAX_TOKENS" {
                 again = ask.roomier()
+                reason = fault
             } catch let unusable as Wish.Unusable {
-                context.log.info(
-                    "gemini: an answer that cannot be read; asked once more", metadata: ["reason": "\(unusable.reason)"])
+                context.log.info("gemini: an answer that cannot be read; asked once more", metadata: ["reason": "\(unusable.reason)"])
                 again = ask.roomier().instructed(adding: Wish.repair)
+                reason = Fault.unusable(unusable.reason)
             }
+            let time = ContinuousClock.now.duration(to: deadline)
+            guard time > .zero, try await purse?.extend(again.maxOutput + ask.estimate.prompt) ?? true else { throw reason }
             repairs += 1
-            let time = left - begin.duration(to: .now)
             let call = Call(setup: setup, context: context, ask: again)
             let second = try await call.whole(model, patience: time, left: time)
             spent += second.reply.billed(guess: ask.estimate.prompt)
             do { return (second, try judge(second.reply)) } catch let unusable as Wish.Unusable {
-                throw Fault(
-                    .empty,
-                    HTTPError(
-                        502, "UPSTREAM_INVALID_OUTPUT", "Gemini's answer has not the form that was asked for; try again",
-                        cause: "twice unusable: \(unusable.reason)"), word: "INTERNAL")
+                throw Fault.unusable("twice: \(unusable.reason)")
             }
         }
 
@@ -151,6 +150,7 @@ extension GeminiProxy {
 
         /// - Parameter isWhole: gathered first, so that a broken one can be repeated.
         func stream(_ ask: Ask, _ plan: [Model], isWhole: Bool, face: some StreamFace) async throws -> Response {
+            guard ask.answers == 1 else { throw Ask.refusal("generationConfig.candidateCount", "is more than one, which a stream cannot show") }
             let call = Call(setup: setup, context: context, ask: ask)
             var trace = Trace()
             let purse = try await Purse(user, ask.estimate.total, setup: setup, context: context)
@@ -169,9 +169,9 @@ extension GeminiProxy {
                     return .live(opened)
                 }
             } catch {
-                let charged = error is CancellationError ? ask.estimate.prompt : 0
-                let told = refusal(error, trace, await purse.settledApart(charged))
-                note(trace, nil, charged, status: told?.status ?? 499, code: told?.code.text)
+                let told = refusal(
+                    error, trace, await purse.settledApart(error is CancellationError && trace.attempts > 0 ? nil : 0))
+                note(trace, nil, 0, status: told?.status ?? 499, code: told?.code.text)
                 throw told ?? error
             }
             var fields = fields(trace, purse, .miss, model: trace.model?.name ?? "")
@@ -199,7 +199,7 @@ extension GeminiProxy {
                     if !bytes.isEmpty { try await writer.write(bytes) }
                 }
                 try reply.complete()
-                if let model = trace.model { desk.succeeded(model) }
+                if let model = trace.model { desk.succeeded(call.health(of: model)) }
                 let end = try face.end(reply)
                 await purse.settle(reply.billed(guess: call.ask.estimate.prompt))
                 try await writer.write(end)
@@ -207,7 +207,7 @@ extension GeminiProxy {
             } catch {
                 let charged = reply.billed(guess: call.ask.estimate.prompt)
                 let fault = error as? Fault
-                if let fault, let model = trace.model { desk.note(fault, model, probing: false, setup) }
+                if let fault, let model = trace.model { desk.note(fault, call.health(of: model), probing: false, setup) }
                 _ = await purse.settledApart(charged)
                 note(trace, reply, charged, status: fault?.error.status ?? 499, code: fault?.error.code.text)
                 // The head is out, so the refusal travels as an event; throwing cuts the stream, so that half an answer never looks whole.
@@ -280,17 +280,17 @@ extension GeminiProxy {
     /// Where the events of a stream come from.
     enum StreamSource: Sendable {
         case live(Call.Opened)
-        case gathered([Call.Event])
+        case gathered([Call.Event], next: Int = 0)
 
         mutating func next() async throws -> Call.Event? {
             switch self {
             case .live(var opened):
                 defer { self = .live(opened) }
                 return try await opened.next()
-            case .gathered(let events):
-                guard let first = events.first else { return nil }
-                self = .gathered(Array(events.dropFirst()))
-                return first
+            case .gathered(let events, let place):
+                guard place < events.count else { return nil }
+                self = .gathered(events, next: place + 1)
+                return events[place]
             }
         }
     }

@@ -127,7 +127,7 @@ struct GeminiProxy: EdgeFunction {
             let served = try await visit.whole(
                 ask, plan,
                 judge: { reply in
-                    if !reply.hasOtherParts, reply.finishReason == "STOP" || reply.blockReason != nil { _ = try reply.answer() }
+                    try ChatAnswer.judge(reply)
                     return .null
                 })
             let answer = ChatAnswer.whole(served.outcome.landed.json, model: served.outcome.model, id: id)

@@ -89,7 +89,8 @@ package final class Host: Sendable {
         let policies = try HostChecks.egress(functions, settings: settings, configuration)
         let metrics = metrics
         let log = log
-        guard let client = EgressClient() else { throw ConfigurationProblem("egress", "libcurl cannot be started") }
+        let requests = functions.reduce(0) { $0 + min($1.policy.concurrency, 8192) }
+        guard let client = EgressClient(options: .forRequests(requests)) else { throw ConfigurationProblem("egress", "libcurl cannot be started") }
         let egress = HostEgress(client: client, policies: policies, stub: configuration.stubEgress) { function, error in
             metrics.securityEvent("egress.denied")
             log.warning(

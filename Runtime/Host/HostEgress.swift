@@ -101,7 +101,7 @@ package final class WorkerEgress: Sendable {
         let settled = configuration
         make = { () throws(OutboundError) in
             // The host has judged the same policy before it started this process.
-            guard let client = EgressClient(),
+            guard let client = EgressClient(options: .forRequests(registration.policy.concurrency)),
                 let policies = try? HostChecks.egress([registration], settings: SettingValues(settled), settled)
             else { throw OutboundError(.other, "the HTTP client cannot be started") }
             return HostEgress(client: client, policies: policies, stub: nil) { _, error in
@@ -142,7 +142,8 @@ extension OutboundError {
             case .redirectDenied, .tooManyRedirects: .redirectRefused
             case .invalidRequest, .uploadFailed: .invalidRequest
             case .dnsFailed: .dnsFailed
-            case .connectFailed, .overloaded, .shutDown: .connectFailed
+            case .overloaded: .overloaded
+            case .connectFailed, .shutDown: .connectFailed
             case .tlsFailed: .tlsFailed
             case .connectTimeout, .firstByteTimeout, .idleTimeout, .totalTimeout: .timedOut
             case .tooLarge: .tooLarge
@@ -150,5 +151,17 @@ extension OutboundError {
             case .protocolError, .cancelled: .other
             }
         self.init(kind, error.description)
+    }
+}
+
+extension EgressClient.Options {
+    /// Room for one call of each request that may be under way, and not less than usual.
+    static func forRequests(_ count: Int) -> Self {
+        var options = Self()
+        let count = min(count, 16_384)
+        options.maxTransfers = max(options.maxTransfers, count)
+        options.maxConnections = max(options.maxConnections, count)
+        options.maxConnectionsPerHost = max(options.maxConnectionsPerHost, count)
+        return options
     }
 }

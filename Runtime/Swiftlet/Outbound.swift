@@ -77,6 +77,8 @@ public struct OutboundResponse: Sendable {
 public struct OutboundError: Error, Sendable, CustomStringConvertible {
     public enum Kind: String, Sendable, Hashable {
         case denied, dnsFailed, connectFailed, tlsFailed, timedOut, tooLarge, redirectRefused, reset, invalidRequest, other
+        /// This process has too many calls under way; nothing was sent.
+        case overloaded
     }
     public let kind: Kind
     public let detail: String
@@ -93,6 +95,10 @@ public struct OutboundError: Error, Sendable, CustomStringConvertible {
         case .timedOut: HTTPError(504, .upstreamTimeout, "The upstream did not answer in time", cause: description)
         case .tooLarge, .redirectRefused, .invalidRequest, .other:
             HTTPError(502, .upstreamError, "The upstream gave an answer that cannot be used", cause: description)
+        case .overloaded:
+            HTTPError(
+                503, .overloaded, "Too many calls to upstreams are under way; try again in a moment", cause: description,
+                fields: [.init("retry-after", "1")])
         case .dnsFailed, .connectFailed, .tlsFailed, .reset:
             HTTPError(502, .upstreamUnavailable, "The upstream cannot be reached", cause: description)
         }

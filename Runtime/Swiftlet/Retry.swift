@@ -77,7 +77,7 @@ public enum Retry: Sendable, Hashable {
             self.init(status: error.status, retryAfter: error.fields.first { $0.name.lowercased() == "retry-after" }?.value)
         case let error as OutboundError:
             switch error.kind {
-            case .dnsFailed, .connectFailed, .timedOut, .reset: self = .backOff
+            case .dnsFailed, .connectFailed, .timedOut, .reset, .overloaded: self = .backOff
             case .denied, .tlsFailed, .tooLarge, .redirectRefused, .invalidRequest, .other: self = .never
             }
         default: self = .backOff

@@ -64,6 +64,7 @@ private final class HopWorker: LaunchedWorker {
             }
             link.start(
                 socket: mine, function: registration.name, executionID: boot.executionID,
+                calls: WorkerMain.calls(registration.policy),
                 invoker: InlineInvoker(registration, capabilities: capabilities, clock: clock),
                 ready: ReadyFrame(active: [], missing: []))
         }

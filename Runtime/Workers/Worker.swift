@@ -44,8 +44,9 @@ final class Worker: @unchecked Sendable {
 
     /// Streams are numbered upwards; long before the numbers end the worker is replaced.
     private static let lastStream: UInt32 = 1 << 31
-    /// A worker has at most 256 open. Those whose results it has read may still count here, while they share a write with what it has not.
-    private static let callLimit = 512
+    /// Twice what a worker has open at most. Those whose results it has read may still count here, while they share a write with what it
+    /// has not.
+    private var callLimit: Int { 2 * WorkerMain.calls(pool.policy) }
 
     init(_ launched: any LaunchedWorker, boot: BootFrame, generation: Int, pool: WorkerPool) throws {
         self.launched = launched
@@ -344,7 +345,7 @@ final class Worker: @unchecked Sendable {
     private func call(_ frame: Frame) throws(FrameProblem) {
         let call = try Call(frame.payload)
         // Results that nobody reads would pile up here.
-        guard calls < Worker.callLimit else { throw .tooManyCalls }
+        guard calls < callLimit else { throw .tooManyCalls }
         calls += 1
         guard pool.policy.capabilities.contains(call.capability) else {
             return answer(frame.stream, .refused(.undeclared(call.capability, of: pool.name)))

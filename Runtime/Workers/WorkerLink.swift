@@ -19,6 +19,7 @@ package final class WorkerLink: @unchecked Sendable {
     private var function: FunctionName = ""
     private var executionID = ""
     private var invoker: InlineInvoker?
+    private var callLimit = 256
     private var runs: [UInt32: RunningRequest] = [:]
     private var calls: [UInt32: UnsafeContinuation<CallResult, Never>] = [:]
     private var lastCall: UInt32 = 0
@@ -36,8 +37,12 @@ package final class WorkerLink: @unchecked Sendable {
         self.exit = exit
     }
 
-    package func start(socket: Int32, function: FunctionName, executionID: String, invoker: InlineInvoker, ready: ReadyFrame) {
+    /// - Parameter calls: of the host that may be open at once.
+    package func start(
+        socket: Int32, function: FunctionName, executionID: String, calls: Int, invoker: InlineInvoker, ready: ReadyFrame
+    ) {
         loop.execute {
+            self.callLimit = calls
             self.function = function
             self.executionID = executionID
             self.invoker = invoker
@@ -217,7 +222,7 @@ package final class WorkerLink: @unchecked Sendable {
         // Answered once: whoever resumes it takes it out of `calls` first.
         await withUnsafeContinuation { continuation in
             onLoop {
-                guard self.calls.count < 256 else {
+                guard self.calls.count < self.callLimit else {
                     return continuation.resume(
                         returning: .refused(HTTPError(503, .overloaded, "The function asks its host too much at once")))
                 }

@@ -44,15 +44,19 @@ package enum WorkerMain {
         let invoker = InlineInvoker(
             registration, capabilities: capabilities, clock: .system, executor: LoopExecutor(group.next()))
         link.start(
-            socket: socket, function: registration.name, executionID: boot.executionID, invoker: invoker,
+            socket: socket, function: registration.name, executionID: boot.executionID,
+            calls: calls(registration.policy), invoker: invoker,
             ready: ReadyFrame(active: report?.active ?? [], missing: report?.missing.map(\.description) ?? []))
         while true { pause() }
     }
 
+    /// Calls of its host, and connections, that a function may have open: one for each of its requests, and not fewer than 256.
+    package static func calls(_ policy: Policy) -> Int { max(256, min(policy.concurrency, 8192)) }
+
     private static func profile(_ policy: Policy, _ boot: BootFrame) -> ContainmentProfile {
         ContainmentProfile(
             parent: boot.parent, user: boot.user.map { .init(uid: $0.uid, gid: $0.gid) },
-            memoryBytes: Int(clamping: boot.memoryBytes),
+            memoryBytes: Int(clamping: boot.memoryBytes), openFiles: 128 + WorkerMain.calls(policy),
             allowsNetwork: !policy.egress.isEmpty || policy.settings.contains { $0.isOrigin })
     }
 

@@ -265,6 +265,31 @@ import Testing
         #expect(upstream.models.isEmpty)
     }
 
+    /// Reserves a hundred, and settles with ten as often as it is told to.
+    struct Settler: EdgeFunction {
+        static let name: FunctionName = "settler"
+        static let policy = Policy(rateLimit: .none, capabilities: [.rateLimit])
+        func handle(_ request: Request<JSON>, from user: User, in context: Context) async throws -> JSON {
+            let setup = try GeminiProxy.Setup { $0 == .geminiTokensPerMinute ? "1000" : $0 == .geminiTokensPerDay ? "0" : $0.defaultValue }
+            var purse = try await GeminiProxy.Purse("u", 100, setup: setup, context: context)
+            guard try await purse.extend(100) else { return "refused" }
+            for _ in 0..<(request.body["times"]?.int ?? 0) { await purse.settle(10) }
+            let again = await purse.settledApart(10)
+            return .init(again.states.first?.remaining ?? -1)
+        }
+    }
+
+    @Test func `a reservation is settled once, however often it is tried`() async throws {
+        var configuration = HostConfiguration()
+        configuration.clock = ManualClock(wall: Int64(Date().timeIntervalSince1970)).hostClock
+        try await TestHost.run([Registration(Settler.self)], configuration: configuration) { host async throws in
+            for (times, left) in [(1, 990), (3, 980), (0, 970)] {
+                let body: JSON = ["times": .init(times)]
+                #expect(try await host.post("/functions/v1/settler", json: body, as: .user("u")).json?.int == left)
+            }
+        }
+    }
+
     @Test func `what failed costs nothing`() async throws {
         let upstream = Upstream { _, _ in .stub(status: 503) }
         let settings = ["GEMINI_TOKENS_PER_MINUTE": "5000", "GEMINI_TOKENS_PER_DAY": "0"]

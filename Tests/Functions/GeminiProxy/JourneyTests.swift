@@ -104,6 +104,28 @@ import Testing
         }
     }
 
+    @Test func `failures side by side open it once, and cut no longer time short`() {
+        let begin = ContinuousClock.now
+        var breaker = Breaker()
+        for _ in 0..<9 { breaker.failed(now: begin, cooldown: .seconds(5)) }
+        #expect(breaker.admit(now: begin) == .refused(for: .seconds(5)))
+        breaker.leaveAlone(until: begin + .seconds(3600))
+        for _ in 0..<9 { breaker.failed(now: begin, cooldown: .seconds(5)) }
+        // A call that was begun before proves nothing by ending well.
+        breaker.succeeded()
+        #expect(breaker.admit(now: begin) == .refused(for: .seconds(3600)))
+    }
+
+    @Test func `what is told to others is about the model, never about one caller's request`() throws {
+        for fault in [
+            try Self.fault(400, #"{"status":"INVALID_ARGUMENT"}"#), .promptBlocked("x"), Fault(OutboundError(.overloaded, "x")),
+            .unequipped("m"),
+        ] {
+            #expect(!fault.isAboutModel && !fault.countsAgainstModel)
+        }
+        for status in [404, 429, 500, 503] { #expect(try Self.fault(status).isAboutModel) }
+    }
+
     @Test func `a look that was given up lets the next one look`() {
         let begin = ContinuousClock.now
         var breaker = Breaker()

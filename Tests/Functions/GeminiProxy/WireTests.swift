@@ -117,6 +117,11 @@ import Testing
         (#"{"contents":[{"parts":[{"file_data":{"file_uri":"files/x"}}]}]}"#, "contents"),
         (#"{"contents":[{}],"tools":[{"googleSearch":{}}]}"#, "tools"),
         (#"{"contents":[{}],"tools":[{"codeExecution":{}}]}"#, "tools"),
+        (#"{"contents":[{}],"tools":{"googleSearch":{}}}"#, "tools"), (#"{"contents":[{}],"tools":["googleSearch"]}"#, "tools"),
+        (#"{"contents":[{}],"tools":"googleSearch"}"#, "tools"), (#"{"contents":[1]}"#, "contents"),
+        (#"{"contents":{"parts":{"fileData":{}}}}"#, "contents"),
+        (#"{"contents":[{}],"system_instruction":{"parts":[{"file_data":{}}]}}"#, "systemInstruction"),
+        (#"{"contents":[{}],"generateContentRequest":{}}"#, "generateContentRequest"),
         (#"{"contents":[{}],"generationConfig":1}"#, "generationConfig"),
         (#"{"contents":[{}],"generationConfig":{"maxOutputTokens":"many"}}"#, "generationConfig.maxOutputTokens"),
         (#"{"contents":[{}],"generationConfig":{"candidateCount":9}}"#, "generationConfig.candidateCount"),
@@ -124,6 +129,19 @@ import Testing
     func `what is not a caller's to use is refused by name`(_ request: String, _ field: String) {
         #expect { try Ask(try JSON.parse(Array(request.utf8)), setup: .test()) } throws: {
             ($0 as? HTTPError)?.problems.first?.field == field && ($0 as? HTTPError)?.status == 422
+        }
+    }
+
+    @Test func `counting tokens is judged like asking`() throws {
+        let card = ["4111", "1111", "1111", "1111"].joined(separator: " ")
+        for wrap in ["generateContentRequest", "generate_content_request"] {
+            let request: JSON = [wrap: ["contents": ["parts": ["text": .string(card)]]]]
+            let counted = try Ask(request, verb: .count, setup: .test()).request
+            #expect(counted[wrap]?["contents"] == [["parts": [["text": "[credit_card]"]]]])
+            for foreign in [["cachedContent": "x"], ["contents": [["parts": [["fileData": [:]]]]]], ["tools": [["googleSearch": [:]]]]] as [JSON] {
+                #expect(throws: HTTPError.self) { try Ask([wrap: foreign], verb: .count, setup: .test()) }
+                #expect(throws: HTTPError.self) { try Ask(foreign, verb: .count, setup: .test()) }
+            }
         }
     }
 
@@ -143,7 +161,7 @@ import Testing
                     "role": "user",
                     "parts": [
                         ["text": .string("pay \(card)")], ["inlineData": ["mimeType": "image/png", "data": "4111111111111111"]],
-                        ["functionResponse": ["name": "f", "response": ["card": .string(card)]]],
+                        ["functionResponse": ["name": "f", "response": ["data": .string(card), "role": .string(card)]]],
                     ],
                 ]
             ],
@@ -151,7 +169,7 @@ import Testing
         let body = try Ask(request, setup: .test()).request
         #expect(body["contents"]?[0]?["parts"]?[0]?["text"] == "pay [credit_card]")
         #expect(body["systemInstruction"]?["parts"]?[0]?["text"] == "sys [credit_card]")
-        #expect(body["contents"]?[0]?["parts"]?[2]?["functionResponse"]?["response"]?["card"] == "[credit_card]")
+        #expect(body["contents"]?[0]?["parts"]?[2]?["functionResponse"]?["response"] == ["data": "[credit_card]", "role": "[credit_card]"])
         #expect(body["contents"]?[0]?["parts"]?[1]?["inlineData"]?["data"] == "4111111111111111")
         #expect { try Ask(request, setup: .test(["GEMINI_SENSITIVE": "refuse"])) } throws: {
             ($0 as? HTTPError)?.code == "SENSITIVE_DATA" && ($0 as? HTTPError)?.message.contains("credit_card") == true
@@ -164,6 +182,14 @@ import Testing
         #expect(
             GeminiProxy.Tokens.estimate("abcdefgh") == 2 && GeminiProxy.Tokens.estimate("日本語") == 3
                 && GeminiProxy.Tokens.estimate("") == 0)
+        let long = String(repeating: "abcd", count: 100)
+        #expect(GeminiProxy.Tokens.estimate(JSON(members: [(long, 1)])) == 101)
+        func media(_ kind: String) -> Int {
+            GeminiProxy.Tokens.estimate(["inlineData": ["mimeType": .string(kind), "data": .string(String(repeating: "A", count: 400_000))]])
+        }
+        #expect(["image/png", "audio/mp3", "application/pdf", "text/plain"].map(media) == [600, 750, 18_750, 75_000])
+        let schema: JSON = ["contents": Self.hello, "generationConfig": ["responseSchema": ["description": .string(long)]]]
+        #expect(try Ask(schema, setup: .test()).estimate.prompt > 100)
         let ask = try Ask(["contents": Self.hello, "generationConfig": ["candidateCount": 2]], setup: .test())
         #expect(ask.estimate.total == ask.estimate.prompt + 2 * 2048)
     }
@@ -351,6 +377,18 @@ import Testing
         let fault = GeminiProxy.Fault(openAI: ["code": .string(code), "message": "sk-secret"], status: status, now: 0)
         #expect(fault.error.code.text == ours && fault.error.status == told)
         #expect(!"\(fault.error)".contains("secret"))
+    }
+
+    @Test(arguments: [
+        ("STOP", "Hi", true), ("STOP", "", false), ("MAX_TOKENS", "", true), ("SAFETY", "", true), ("OTHER", "Hi", false),
+        ("MALFORMED_FUNCTION_CALL", "", false), ("SOMETHING_NEW", "Hi", true), ("SOMETHING_NEW", "", false),
+    ] as [(String, String, Bool)])
+    func `a chat is told what it has a word for, and the rest is an error`(_ reason: String, _ text: String, _ passes: Bool) throws {
+        var reply = GeminiProxy.Reply(now: 0)
+        _ = try reply.absorb(["candidates": [["content": ["parts": [["text": .string(text)]]], "finishReason": .string(reason)]]])
+        if passes { try GeminiProxy.ChatAnswer.judge(reply) } else {
+            #expect(throws: GeminiProxy.Fault.self) { try GeminiProxy.ChatAnswer.judge(reply) }
+        }
     }
 
     @Test func `an answer of Gemini's as a chat`() {

@@ -46,7 +46,9 @@ extension GeminiProxy {
             var config = self.request["generationConfig"] ?? [:]
             guard config.object != nil else { throw Ask.refusal("generationConfig", "is no object") }
             if let asked = config["maxOutputTokens"], !asked.isNull {
-                guard let number = asked.int, number > 0 else { throw Ask.refusal("generationConfig.maxOutputTokens", "is no number") }
+                guard let number = asked.int, number > 0 else {
+                    throw Ask.refusal("generationConfig.maxOutputTokens", "is no number")
+                }
                 maxOutput = min(number, setup.maxOutput)
             }
             config["maxOutputTokens"] = .init(maxOutput)

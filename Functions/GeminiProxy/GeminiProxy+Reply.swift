@@ -150,7 +150,9 @@ extension GeminiProxy {
         private static func media(_ data: JSON) -> Int {
             let bytes = (data["data"]?.string?.utf8.count ?? 0) / 4 * 3
             let kind = (data["mimeType"] ?? data["mime_type"])?.string ?? ""
-            let perToken = kind.hasPrefix("image/") ? 500 : kind.hasPrefix("audio/") || kind.hasPrefix("video/") ? 400 : kind == "application/pdf" ? 16 : 4
+            let perToken =
+                kind.hasPrefix("image/")
+                ? 500 : kind.hasPrefix("audio/") || kind.hasPrefix("video/") ? 400 : kind == "application/pdf" ? 16 : 4
             return max(258, bytes / perToken)
         }
     }

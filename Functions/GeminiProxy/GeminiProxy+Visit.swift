@@ -131,7 +131,8 @@ extension GeminiProxy {
                 again = ask.roomier()
                 reason = fault
             } catch let unusable as Wish.Unusable {
-                context.log.info("gemini: an answer that cannot be read; asked once more", metadata: ["reason": "\(unusable.reason)"])
+                context.log.info(
+                    "gemini: an answer that cannot be read; asked once more", metadata: ["reason": "\(unusable.reason)"])
                 again = ask.roomier().instructed(adding: Wish.repair)
                 reason = Fault.unusable(unusable.reason)
             }
@@ -150,7 +151,9 @@ extension GeminiProxy {
 
         /// - Parameter isWhole: gathered first, so that a broken one can be repeated.
         func stream(_ ask: Ask, _ plan: [Model], isWhole: Bool, face: some StreamFace) async throws -> Response {
-            guard ask.answers == 1 else { throw Ask.refusal("generationConfig.candidateCount", "is more than one, which a stream cannot show") }
+            guard ask.answers == 1 else {
+                throw Ask.refusal("generationConfig.candidateCount", "is more than one, which a stream cannot show")
+            }
             let call = Call(setup: setup, context: context, ask: ask)
             var trace = Trace()
             let purse = try await Purse(user, ask.estimate.total, setup: setup, context: context)

@@ -13,54 +13,26 @@ final class ResponseChannel: Sendable {
 
     private let state = Guarded(State())
 
-    // MARK: Written by the transfer thread
+    // MARK: Written by the transfer thread, which wakes the reader when it has written all there is
 
-    func deliver(_ head: ResponseHead) {
-        let waiter = state.withLock { state in
-            state.head = .success(head)
-            defer { state.headWaiter = nil }
-            return state.headWaiter
-        }
-        waiter?.resume(returning: .success(head))
-    }
+    func deliver(_ head: ResponseHead) { state.withLock { $0.head = .success(head) } }
 
     /// False when `limit` bytes wait already: nothing is taken, and the reader will ask for more.
     func append(_ bytes: UnsafeRawBufferPointer, limit: Int) -> Bool {
-        enum Outcome {
-            case full
-            case kept
-            case handed(CheckedContinuation<Result<[UInt8]?, EgressError>, Never>)
-        }
-        let outcome = state.withLock { state -> Outcome in
-            if let waiter = state.pieceWaiter {
-                state.pieceWaiter = nil
-                return .handed(waiter)
-            }
+        state.withLock { state in
             guard state.buffered < limit else {
                 state.isFull = true
-                return .full
+                return false
             }
             state.buffered += bytes.count
             state.pieces.append(Array(bytes))
-            return .kept
-        }
-        switch outcome {
-        case .full: return false
-        case .kept: return true
-        case .handed(let waiter):
-            waiter.resume(returning: .success(Array(bytes)))
             return true
         }
     }
 
     func finish(_ result: Result<Void, EgressError>) {
-        let (head, piece) = state.withLock { state in
-            guard state.end == nil else {
-                return (
-                    nil as CheckedContinuation<Result<ResponseHead, EgressError>, Never>?,
-                    nil as CheckedContinuation<Result<[UInt8]?, EgressError>, Never>?
-                )
-            }
+        state.withLock { state in
+            guard state.end == nil else { return }
             state.end = result
             if case .failure(let error) = result {
                 if state.head == nil { state.head = .failure(error) }
@@ -73,19 +45,28 @@ final class ResponseChannel: Sendable {
             } else if state.head == nil {
                 state.head = .failure(EgressError(.protocolError))
             }
-            defer {
+        }
+    }
+
+    /// Hands what is there to whoever waits for it.
+    func wake(resume: () -> Void) {
+        var mustResume = false
+        let (head, piece) = state.withLock { state in
+            var headWake: (CheckedContinuation<Result<ResponseHead, EgressError>, Never>, Result<ResponseHead, EgressError>)?
+            var pieceWake: (CheckedContinuation<Result<[UInt8]?, EgressError>, Never>, Result<[UInt8]?, EgressError>)?
+            if let waiter = state.headWaiter, let head = state.head {
                 state.headWaiter = nil
+                headWake = (waiter, head)
+            }
+            if let waiter = state.pieceWaiter, let next = ResponseChannel.next(&state, &mustResume) {
                 state.pieceWaiter = nil
+                pieceWake = (waiter, next)
             }
-            return (state.headWaiter, state.pieceWaiter)
+            return (headWake, pieceWake)
         }
-        if let head {
-            switch result {
-            case .success: head.resume(returning: .failure(EgressError(.protocolError)))
-            case .failure(let error): head.resume(returning: .failure(error))
-            }
-        }
-        piece?.resume(returning: result.map { nil })
+        if mustResume { resume() }
+        if let (waiter, head) = head { waiter.resume(returning: head) }
+        if let (waiter, piece) = piece { waiter.resume(returning: piece) }
     }
 
     // MARK: Read by one task
@@ -108,8 +89,7 @@ final class ResponseChannel: Sendable {
         await withCheckedContinuation { continuation in
             var mustResume = false
             let ready = state.withLock { state -> Result<[UInt8]?, EgressError>? in
-                if let piece = ResponseChannel.take(&state, &mustResume) { return .success(piece) }
-                if let end = state.end { return end.map { nil } }
+                if let next = ResponseChannel.next(&state, &mustResume) { return next }
                 if state.pieceWaiter != nil { return .failure(EgressError(.invalidRequest)) }
                 state.pieceWaiter = continuation
                 return nil
@@ -117,6 +97,12 @@ final class ResponseChannel: Sendable {
             if mustResume { resume() }
             if let ready { continuation.resume(returning: ready) }
         }
+    }
+
+    /// A piece, or the end; `nil` while there is neither.
+    private static func next(_ state: inout State, _ mustResume: inout Bool) -> Result<[UInt8]?, EgressError>? {
+        if let piece = take(&state, &mustResume) { return .success(piece) }
+        return state.end?.map { nil }
     }
 
     private static func take(_ state: inout State, _ mustResume: inout Bool) -> [UInt8]? {

@@ -29,6 +29,8 @@ final class Transfer: @unchecked Sendable {
     var isSendPaused = false
     var wasReady = false
     var bodyBytes: UnsafeMutableRawBufferPointer?
+    /// Something was written for its reader in this round.
+    var isStirred = false
     unowned let loop: TransferLoop
 
     enum State {
@@ -102,6 +104,7 @@ final class Transfer: @unchecked Sendable {
                 return false
             }
             channel.deliver(head)
+            loop.stir(self)
             return true
         }
         return false
@@ -121,6 +124,7 @@ final class Transfer: @unchecked Sendable {
             timer.hold()
             return ccurl_write_pause()
         }
+        loop.stir(self)
         received += bytes.count
         timer.moved(at: monotonicNow())
         return bytes.count

@@ -29,6 +29,7 @@ final class TransferLoop: @unchecked Sendable {
     /// Which address last answered for a host: tried first, so that names with turning answers keep their connection.
     private var lastGood: [String: IPAddress] = [:]
     private var detourTargets: Set<IPAddress> = []
+    private var stirred: [Transfer] = []
     private var isStopping = false
     private var stopWaiters: [@Sendable () -> Void] = []
     private var hasStarted = false
@@ -76,7 +77,7 @@ final class TransferLoop: @unchecked Sendable {
         }
         if isClosed {
             switch command {
-            case .start(let transfer): transfer.channel.finish(.failure(transfer.error(.shutDown)))
+            case .start(let transfer): refuse(transfer)
             case .stop(let done): done?()
             default: break
             }
@@ -97,10 +98,12 @@ final class TransferLoop: @unchecked Sendable {
             curl_multi_perform(multi, &running)
             collect()
             let wait = expire()
+            wakeReaders()
             if inbox.withLock({ !$0.commands.isEmpty }) { continue }
             curl_multi_poll(multi, nil, 0, wait, nil)
         }
         for transfer in Array(transfers.values) { end(transfer, .failure(transfer.error(.shutDown))) }
+        wakeReaders()
         idleSlots = []
         let left = inbox.withLock { inbox in
             inbox.isClosed = true
@@ -110,7 +113,7 @@ final class TransferLoop: @unchecked Sendable {
         curl_multi_cleanup(multi)
         for command in left {
             switch command {
-            case .start(let transfer): transfer.channel.finish(.failure(transfer.error(.shutDown)))
+            case .start(let transfer): refuse(transfer)
             case .stop(let done): if let done { stopWaiters.append(done) }
             default: break
             }
@@ -153,6 +156,7 @@ final class TransferLoop: @unchecked Sendable {
         guard transfers.count < options.maxTransfers else {
             transfer.state = .ended
             transfer.channel.finish(.failure(transfer.error(.overloaded)))
+            stir(transfer)
             count { $0.failed[EgressError.Code.overloaded.rawValue, default: 0] += 1 }
             return
         }
@@ -292,6 +296,30 @@ final class TransferLoop: @unchecked Sendable {
             }
         }
         transfer.channel.finish(result)
+        stir(transfer)
+    }
+
+    // MARK: Readers
+
+    /// Its reader is woken at the end of the round: once for head, body and end, where they come together, instead of three times.
+    func stir(_ transfer: Transfer) {
+        guard !transfer.isStirred else { return }
+        transfer.isStirred = true
+        stirred.append(transfer)
+    }
+
+    private func wakeReaders() {
+        guard !stirred.isEmpty else { return }
+        for transfer in stirred {
+            transfer.isStirred = false
+            transfer.channel.wake { send(.resumeReceiving(transfer)) }
+        }
+        stirred.removeAll(keepingCapacity: true)
+    }
+
+    private func refuse(_ transfer: Transfer) {
+        transfer.channel.finish(.failure(transfer.error(.shutDown)))
+        transfer.channel.wake {}
     }
 
     // MARK: Sockets

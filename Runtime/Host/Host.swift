@@ -90,7 +90,9 @@ package final class Host: Sendable {
         let metrics = metrics
         let log = log
         let requests = functions.reduce(0) { $0 + min($1.policy.concurrency, 8192) }
-        guard let client = EgressClient(options: .forRequests(requests)) else { throw ConfigurationProblem("egress", "libcurl cannot be started") }
+        guard let client = EgressClient(options: .forRequests(requests)) else {
+            throw ConfigurationProblem("egress", "libcurl cannot be started")
+        }
         let egress = HostEgress(client: client, policies: policies, stub: configuration.stubEgress) { function, error in
             metrics.securityEvent("egress.denied")
             log.warning(

@@ -270,7 +270,9 @@ import Testing
         static let name: FunctionName = "settler"
         static let policy = Policy(rateLimit: .none, capabilities: [.rateLimit])
         func handle(_ request: Request<JSON>, from user: User, in context: Context) async throws -> JSON {
-            let setup = try GeminiProxy.Setup { $0 == .geminiTokensPerMinute ? "1000" : $0 == .geminiTokensPerDay ? "0" : $0.defaultValue }
+            let setup = try GeminiProxy.Setup {
+                $0 == .geminiTokensPerMinute ? "1000" : $0 == .geminiTokensPerDay ? "0" : $0.defaultValue
+            }
             var purse = try await GeminiProxy.Purse("u", 100, setup: setup, context: context)
             guard try await purse.extend(100) else { return "refused" }
             for _ in 0..<(request.body["times"]?.int ?? 0) { await purse.settle(10) }

@@ -138,7 +138,9 @@ import Testing
             let request: JSON = [wrap: ["contents": ["parts": ["text": .string(card)]]]]
             let counted = try Ask(request, verb: .count, setup: .test()).request
             #expect(counted[wrap]?["contents"] == [["parts": [["text": "[credit_card]"]]]])
-            for foreign in [["cachedContent": "x"], ["contents": [["parts": [["fileData": [:]]]]]], ["tools": [["googleSearch": [:]]]]] as [JSON] {
+            for foreign in [
+                ["cachedContent": "x"], ["contents": [["parts": [["fileData": [:]]]]]], ["tools": [["googleSearch": [:]]]],
+            ] as [JSON] {
                 #expect(throws: HTTPError.self) { try Ask([wrap: foreign], verb: .count, setup: .test()) }
                 #expect(throws: HTTPError.self) { try Ask(foreign, verb: .count, setup: .test()) }
             }
@@ -169,7 +171,10 @@ import Testing
         let body = try Ask(request, setup: .test()).request
         #expect(body["contents"]?[0]?["parts"]?[0]?["text"] == "pay [credit_card]")
         #expect(body["systemInstruction"]?["parts"]?[0]?["text"] == "sys [credit_card]")
-        #expect(body["contents"]?[0]?["parts"]?[2]?["functionResponse"]?["response"] == ["data": "[credit_card]", "role": "[credit_card]"])
+        #expect(
+            body["contents"]?[0]?["parts"]?[2]?["functionResponse"]?["response"] == [
+                "data": "[credit_card]", "role": "[credit_card]",
+            ])
         #expect(body["contents"]?[0]?["parts"]?[1]?["inlineData"]?["data"] == "4111111111111111")
         #expect { try Ask(request, setup: .test(["GEMINI_SENSITIVE": "refuse"])) } throws: {
             ($0 as? HTTPError)?.code == "SENSITIVE_DATA" && ($0 as? HTTPError)?.message.contains("credit_card") == true
@@ -185,7 +190,9 @@ import Testing
         let long = String(repeating: "abcd", count: 100)
         #expect(GeminiProxy.Tokens.estimate(JSON(members: [(long, 1)])) == 101)
         func media(_ kind: String) -> Int {
-            GeminiProxy.Tokens.estimate(["inlineData": ["mimeType": .string(kind), "data": .string(String(repeating: "A", count: 400_000))]])
+            GeminiProxy.Tokens.estimate([
+                "inlineData": ["mimeType": .string(kind), "data": .string(String(repeating: "A", count: 400_000))]
+            ])
         }
         #expect(["image/png", "audio/mp3", "application/pdf", "text/plain"].map(media) == [600, 750, 18_750, 75_000])
         let schema: JSON = ["contents": Self.hello, "generationConfig": ["responseSchema": ["description": .string(long)]]]
@@ -379,14 +386,19 @@ import Testing
         #expect(!"\(fault.error)".contains("secret"))
     }
 
-    @Test(arguments: [
-        ("STOP", "Hi", true), ("STOP", "", false), ("MAX_TOKENS", "", true), ("SAFETY", "", true), ("OTHER", "Hi", false),
-        ("MALFORMED_FUNCTION_CALL", "", false), ("SOMETHING_NEW", "Hi", true), ("SOMETHING_NEW", "", false),
-    ] as [(String, String, Bool)])
-    func `a chat is told what it has a word for, and the rest is an error`(_ reason: String, _ text: String, _ passes: Bool) throws {
+    @Test(
+        arguments: [
+            ("STOP", "Hi", true), ("STOP", "", false), ("MAX_TOKENS", "", true), ("SAFETY", "", true), ("OTHER", "Hi", false),
+            ("MALFORMED_FUNCTION_CALL", "", false), ("SOMETHING_NEW", "Hi", true), ("SOMETHING_NEW", "", false),
+        ] as [(String, String, Bool)])
+    func `a chat is told what it has a word for, and the rest is an error`(_ reason: String, _ text: String, _ passes: Bool)
+        throws
+    {
         var reply = GeminiProxy.Reply(now: 0)
         _ = try reply.absorb(["candidates": [["content": ["parts": [["text": .string(text)]]], "finishReason": .string(reason)]]])
-        if passes { try GeminiProxy.ChatAnswer.judge(reply) } else {
+        if passes {
+            try GeminiProxy.ChatAnswer.judge(reply)
+        } else {
             #expect(throws: GeminiProxy.Fault.self) { try GeminiProxy.ChatAnswer.judge(reply) }
         }
     }

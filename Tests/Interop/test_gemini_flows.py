@@ -4,12 +4,14 @@ import asyncio
 import json
 import re
 import socket
+import subprocess
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+from conftest import ROOT, binary
 from gemini_host import (
     EARS, KEY, NAME, PROMPT, Gemini, code_of, fresh, in_words_of, limits, mock, no_answer_holds_the_key, request, serve, short_log, sse, stream, user, words)
 from supabase_functions import SyncFunctionsClient
@@ -723,3 +725,16 @@ def test_the_metrics_tell_of_models_and_tokens(serve, mock):
     # Of both answers, and of nothing that failed.
     assert counted(host, "tokens") == counted(host, "tokens", model="ok.metrics") == 2 * first.json()["usage"]["total"]
     assert bearer not in host.metrics()
+
+
+def test_the_lines_of_the_readme_can_be_pasted(serve, words, tmp_path):
+    text = (ROOT / "README.md").read_text()
+    lines = re.search(r"```sh\n(# gemini-proxy: operations, and the other faces\n.*?)```", text, re.DOTALL).group(1)
+    host = serve({})
+    lines = lines.replace("http://127.0.0.1:54321", host.url).replace(".build/release/swiftlet", binary("swiftlet"))
+    done = subprocess.run(["bash", "-euc", lines], capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    reply, translation, *events, native, chat = [line for line in done.stdout.splitlines() if line]
+    assert json.loads(reply)["options"] and json.loads(translation)["operation"] == "translate"
+    assert "event: done" in events and json.loads(events[-1].removeprefix("data:"))["result"] == words
+    assert json.loads(native)["candidates"][0]["content"]["parts"][0]["text"] == words == json.loads(chat)["choices"][0]["message"]["content"]

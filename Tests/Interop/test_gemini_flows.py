@@ -734,6 +734,8 @@ def test_the_lines_of_the_readme_can_be_pasted(serve, words, tmp_path):
     lines = lines.replace("http://127.0.0.1:54321", host.url).replace(".build/release/swiftlet", binary("swiftlet"))
     done = subprocess.run(["bash", "-euc", lines], capture_output=True, text=True, timeout=60, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    # What curl hears, the ears of this process do not.
+    assert KEY not in done.stdout + done.stderr and host.operation({"prompt": PROMPT})
     reply, translation, *events, native, chat = [line for line in done.stdout.splitlines() if line]
     assert json.loads(reply)["options"] and json.loads(translation)["operation"] == "translate"
     assert "event: done" in events and json.loads(events[-1].removeprefix("data:"))["result"] == words

@@ -82,7 +82,8 @@ extension GeminiProxy {
                         random: { Int64.random(in: $0) })
                     switch step {
                     case .again(let wait):
-                        guard repeats.takeRepeat() else { break calls }
+                        // Others may have seen it fail too: a model that is left alone is not asked again.
+                        guard isWell(call.health(of: model)) || probing, repeats.takeRepeat() else { break calls }
                         call.context.count("gemini_retries", labels: [("model", model.name)])
                         try await Task.sleep(for: wait)
                     case .next(let time):
@@ -113,6 +114,10 @@ extension GeminiProxy {
                 case .refused(let time): return .leftAlone(last.leftAlone(for: time))
                 }
             }
+        }
+
+        private func isWell(_ name: String?) -> Bool {
+            health.withLock { health in name.flatMap { health[$0]?.breaker.isClosed } ?? true }
         }
 
         private func leaveAlone(_ name: String?, for time: Duration, after fault: Fault) {

@@ -311,7 +311,7 @@ def test_metrics_speak_prometheus(host):
 
 def test_secrets_do_not_show(host, user_token):
     answer = httpx.get(host.functions + "/strict", headers={"authorization": f"Bearer {user_token}"})
-    assert answer.json() == {"sub": "11111111-1111-4111-8111-111111111111", "secret_bytes": "26", "shown": "[redacted]"}
+    assert answer.json() == {"sub": "11111111-1111-4111-8111-111111111111", "secret_bytes": "26", "shown": "[redacted]", "extra_bytes": "none"}
     assert not any("canary-fixture" in json.dumps(line) for line in host.lines)
 
 

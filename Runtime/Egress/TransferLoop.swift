@@ -155,6 +155,7 @@ final class TransferLoop: @unchecked Sendable {
         guard transfer.state == .waiting else { return }
         guard transfers.count < options.maxTransfers else {
             transfer.state = .ended
+            transfer.upload?.close()
             transfer.channel.finish(.failure(transfer.error(.overloaded)))
             stir(transfer)
             count { $0.failed[EgressError.Code.overloaded.rawValue, default: 0] += 1 }
@@ -318,6 +319,7 @@ final class TransferLoop: @unchecked Sendable {
     }
 
     private func refuse(_ transfer: Transfer) {
+        transfer.upload?.close()
         transfer.channel.finish(.failure(transfer.error(.shutDown)))
         transfer.channel.wake {}
     }

@@ -91,14 +91,14 @@ final class HostCapabilities: Capabilities {
 
     func reserve(_ amount: Int, from quotas: [Quota]) async throws -> QuotaAnswer {
         let buckets = try buckets(quotas)
-        return QuotaAnswer(limiter.reserve(amount, from: buckets, at: quotaTime))
+        return QuotaAnswer(limiter.reserve(amount, from: buckets, function: index, at: quotaTime))
     }
 
     func settle(_ quotas: [Quota], reserved: Int, used: Int) async throws -> QuotaAnswer {
         let buckets = try buckets(quotas)
         let (change, isTooMuch) = max(0, used).subtractingReportingOverflow(max(0, reserved))
         // Neither is negative, so there is nothing to overflow.
-        return QuotaAnswer(limiter.settle(buckets, by: isTooMuch ? 0 : change, at: quotaTime))
+        return QuotaAnswer(limiter.settle(buckets, by: isTooMuch ? 0 : change, function: index, at: quotaTime))
     }
 
     private var quotaTime: QuotaTime { QuotaTime(monotonic: clock.monotonic(), wall: clock.wall()) }

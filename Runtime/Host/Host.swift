@@ -82,7 +82,8 @@ package final class Host: Sendable {
             } catch { throw ConfigurationProblem("address-limit", "\(error)") }
         }
         let limiter = Limiter(
-            store: MemoryRateLimitStore(), hasher: RateLimitHasher(seed: (random.next(), random.next())), addressLimit: door)
+            store: MemoryRateLimitStore(), own: functions.map { _ in MemoryRateLimitStore(capacity: 65_536) },
+            hasher: RateLimitHasher(seed: (random.next(), random.next())), addressLimit: door)
         self.limiter = limiter
 
         let settings = SettingValues(configuration)

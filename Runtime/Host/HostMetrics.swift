@@ -76,9 +76,12 @@ final class FunctionMetrics: Sendable {
         let key = Key(status: status, reason: reason ?? "")
         let counter = others.withLock { others in
             if let counter = others[key] { return counter }
-            let counter = FunctionMetrics.counter(name, status, key.reason, registry)
-            // Statuses and codes are few unless a function makes them up; those share one series.
-            if others.count < 64 { others[key] = counter }
+            // Statuses and codes are few unless a function makes them up; those share a series for each class of status.
+            let shared = Key(status: status / 100 * 100, reason: "other")
+            if others.count >= 64, let counter = others[shared] { return counter }
+            let kept = others.count < 64 ? key : shared
+            let counter = FunctionMetrics.counter(name, kept.status, kept.reason, registry)
+            others[kept] = counter
             return counter
         }
         counter.increment()

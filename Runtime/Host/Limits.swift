@@ -42,14 +42,14 @@ enum CallerKey: Sendable {
 /// The buckets of a host: coarse ones per address, and one per function and caller.
 final class Limiter: Sendable {
     private let store: any RateLimitStore
-    /// What functions count themselves lies apart: however many keys one of them makes up, no caller of the host is forgotten for it.
-    private let own: any RateLimitStore
+    /// What functions count themselves lies apart, each for itself: however many keys one of them makes up, nothing of the host's callers
+    /// or of another function is forgotten for it.
+    private let own: [any RateLimitStore]
     private let hasher: RateLimitHasher
     private let addressLimit: RateLimit?
 
     init(
-        store: any RateLimitStore, own: any RateLimitStore = MemoryRateLimitStore(), hasher: RateLimitHasher,
-        addressLimit: RateLimit?
+        store: any RateLimitStore, own: [any RateLimitStore], hasher: RateLimitHasher, addressLimit: RateLimit?
     ) {
         self.store = store
         self.own = own
@@ -74,15 +74,15 @@ final class Limiter: Sendable {
 
     /// A function's own counters.
     func check(_ id: String, function: Int, limit: RateLimit, now: UInt64) -> LimitDecision {
-        own.check(ownKey(id, function), limit, now: now, cost: 1)
+        own[function].check(ownKey(id, function), limit, now: now, cost: 1)
     }
 
-    func reserve(_ amount: Int, from quotas: [QuotaBucket], at time: QuotaTime) -> QuotaDecision {
-        own.reserve(amount, from: quotas, at: time)
+    func reserve(_ amount: Int, from quotas: [QuotaBucket], function: Int, at time: QuotaTime) -> QuotaDecision {
+        own[function].reserve(amount, from: quotas, at: time)
     }
 
-    func settle(_ quotas: [QuotaBucket], by change: Int, at time: QuotaTime) -> QuotaDecision {
-        own.settle(quotas, by: change, at: time)
+    func settle(_ quotas: [QuotaBucket], by change: Int, function: Int, at time: QuotaTime) -> QuotaDecision {
+        own[function].settle(quotas, by: change, at: time)
     }
 
     /// The buckets of a function's quotas, which share nothing with its other counters.
@@ -106,7 +106,7 @@ final class Limiter: Sendable {
         return store.check(key, limit, now: now, cost: max(1, messages)).allowed
     }
 
-    func reset(_ id: String, function: Int) { own.reset(ownKey(id, function)) }
+    func reset(_ id: String, function: Int) { own[function].reset(ownKey(id, function)) }
 
     private func ownKey(_ id: String, _ function: Int, kind: UInt8 = 3) -> RateLimitKey {
         var id = id

@@ -55,7 +55,7 @@ struct DayBucket: Equatable {
                     refused: true), nil
             )
         }
-        return (state(sum, limit, time), DayBucket(day: time.day, used: sum, limit: limit.units).word)
+        return (state(sum, limit, time), DayBucket(day: day(of: word, time), used: sum, limit: limit.units).word)
     }
 
     static func settle(_ change: Int, in word: UInt64, _ limit: DayLimit, _ time: QuotaTime) -> (
@@ -65,7 +65,14 @@ struct DayBucket: Equatable {
         guard change != 0 else { return (state(used, limit, time), nil) }
         let amount = UInt64(change.magnitude)
         let next = change < 0 ? used - min(used, amount) : min(used + min(amount, mostUsed), mostUsed)
-        return (state(next, limit, time), DayBucket(day: time.day, used: next, limit: limit.units).word)
+        return (state(next, limit, time), DayBucket(day: day(of: word, time), used: next, limit: limit.units).word)
+    }
+
+    /// The day that is written: never one before that of what counted, or its own midnight would give all of it back a second time. Two
+    /// threads that read the clock around a midnight come in any order.
+    private static func day(of word: UInt64, _ time: QuotaTime) -> UInt64 {
+        let kept = DayBucket(word)
+        return kept.used > 0 && kept.day == time.day + 1 ? kept.day : time.day
     }
 
     private static func remaining(_ used: UInt64, _ limit: DayLimit) -> Int {

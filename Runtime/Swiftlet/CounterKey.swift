@@ -15,7 +15,7 @@ package struct CounterKey: Sendable, Hashable {
     package static let mostLabels = 4
     package static let longestName = 64
     package static let longestValue = 64
-    /// At once; far from where a counter would turn over.
+    /// At once.
     package static let largestAmount = 1 << 40
     /// What stands for a value that cannot be shown, or for one too many.
     package static let other = "other"

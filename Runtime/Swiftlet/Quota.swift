@@ -70,6 +70,8 @@ extension Context {
     /// Gives back what was reserved and not used, or charges what was used beyond it, also past a limit: such a debt is waited for, in a
     /// day's quota also over midnight. Always allowed, and as good after the request that reserved has ended or was cancelled.
     ///
+    /// A function is believed about what it reserved: quotas bind its callers, not itself.
+    ///
     /// What was reserved before midnight and is settled after it counts for the day that has begun.
     public func settle(_ quotas: [Quota], reserved: Int, used: Int) async throws -> QuotaAnswer {
         try await scope.capabilities.settle(quotas, reserved: reserved, used: used)

@@ -3,10 +3,11 @@ import Synchronization
 
 final class CounterSeries: CounterHandler, Series {
     private let value = Atomic<Int64>(0)
-    /// A counter never goes down.
+    /// A counter never goes down, and stays where it is when it cannot go up: functions count what they like.
     func increment(by amount: Int64) {
         guard amount > 0 else { return }
-        value.wrappingAdd(amount, ordering: .relaxed)
+        let (old, new) = value.wrappingAdd(amount, ordering: .relaxed)
+        if new < old { value.store(.max, ordering: .relaxed) }
     }
     func reset() { value.store(0, ordering: .relaxed) }
     func render(_ name: String, _ labels: String, into bytes: inout [UInt8]) {

@@ -135,9 +135,23 @@ import Testing
         }
     }
 
+    @Test func `however many keys one function makes up, another's quotas are kept`() throws {
+        let limiter = Limiter(
+            store: MemoryRateLimitStore(), own: [MemoryRateLimitStore(capacity: 8), MemoryRateLimitStore(capacity: 8)],
+            hasher: RateLimitHasher(seed: (1, 2)), addressLimit: nil)
+        let time = QuotaTime(monotonic: 1_000_000_000, wall: 1_000_000_000)
+        let mine = try limiter.buckets(of: [Quota(key: "u", limit: 10, window: .day)], function: 1)
+        #expect(limiter.reserve(10, from: mine, function: 1, at: time).allowed)
+        for number in 0..<1000 {
+            let theirs = try limiter.buckets(of: [Quota(key: "\(number)", limit: 1, window: .rolling(.days(300)))], function: 0)
+            #expect(limiter.reserve(1, from: theirs, function: 0, at: time).allowed)
+        }
+        #expect(!limiter.reserve(1, from: mine, function: 1, at: time).allowed)
+    }
+
     @Test func `an IPv6 client is its 64, and a mapped IPv4 address is that IPv4 address`() throws {
         let limiter = Limiter(
-            store: MemoryRateLimitStore(), hasher: RateLimitHasher(seed: (1, 2)),
+            store: MemoryRateLimitStore(), own: [], hasher: RateLimitHasher(seed: (1, 2)),
             addressLimit: try RateLimit(requests: 1, window: .seconds(60)))
         func isAllowed(_ text: String) throws -> Bool? { limiter.checkDoor(IPAddress(text), now: 1)?.allowed }
         #expect(try isAllowed("2001:db8::1") == true)

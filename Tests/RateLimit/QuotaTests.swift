@@ -66,6 +66,19 @@ private func after(_ nanoseconds: UInt64) -> QuotaTime {
         #expect(try take(100, from: kept, of: 100, at: longAgo).0.refused == false)
     }
 
+    @Test func `spent on a day that has begun is not given back by one who read the clock before it`() throws {
+        let rule = QuotaRule.day(try DayLimit(units: 100))
+        let before = QuotaTime(monotonic: noon.monotonic, wall: Int64(20_000 * day - 1))
+        let (_, spent) = try take(90, from: 0, of: 100, at: noon)
+        // Both kinds of latecomers, and then somebody on the day itself.
+        let (_, taken) = try take(5, from: try #require(spent), of: 100, at: before)
+        #expect(try take(6, from: try #require(taken), of: 100, at: noon).0.refused)
+        #expect(try take(5, from: try #require(taken), of: 100, at: noon).0.refused == false)
+        let (_, settled) = rule.settle(-10, in: try #require(spent), latest: before.monotonic, at: before)
+        #expect(try take(21, from: try #require(settled), of: 100, at: noon).0.refused)
+        #expect(try take(20, from: try #require(settled), of: 100, at: noon).0.refused == false)
+    }
+
     @Test func `is what a plain ledger says, whatever is taken, settled and waited`() throws {
         for seed in 1...40 as ClosedRange<UInt64> {
             var random = SplitMix(state: seed)

@@ -56,7 +56,7 @@ let package = Package(
         room("SwiftletSanitize", "Sanitize", ["SwiftletNet", "CIDN2"], exclude: ["README.md"]),
 
         room("SwiftletWebSocket", "WebSocket", ["SwiftletHTTP", "SwiftletCrypto"]),
-        room("SwiftletFiles", "Files", ["SwiftletJSON", "SwiftletSanitize"]),
+        room("SwiftletFiles", "Files", ["SwiftletJSON", "SwiftletHTTP", "SwiftletSanitize"]),
 
         // What a function author imports.
         room(

@@ -45,7 +45,8 @@ extension GeminiProxy {
                 // A model with no time to answer would only be blamed for it.
                 guard told == nil || ContinuousClock.now.duration(to: deadline) > Desk.leastTime else { break }
                 var probing = false
-                switch admit(call.health(of: model)) {
+                let health = call.health(of: model)
+                switch admit(health) {
                 case .asked(let isProbe): probing = isProbe
                 case .leftAlone(let fault):
                     if told == nil { told = fault }
@@ -62,20 +63,20 @@ extension GeminiProxy {
                     do {
                         let left = begin.duration(to: deadline)
                         let value = try await attempt(model, place == plan.count - 1, left)
-                        if isWhole || probing { succeeded(call.health(of: model)) }
+                        if isWhole || probing { succeeded(health) }
                         trace.landed(on: model, fallback: place > 0)
                         return value
                     } catch let caught as Fault {
                         fault = caught
                     } catch {
-                        if probing, let name = call.health(of: model) { health.withLock { $0[name]?.breaker.gaveUpProbe() } }
+                        if probing { gaveUpProbe(health) }
                         throw error
                     }
                     trace.faults.append(fault)
                     // The caller hears of the model it asked for, unless that one was only left alone.
                     if place == 0 || told == nil || told?.kind == .leftAlone { told = fault }
                     let wasHurried = fault.kind == .silent && begin.duration(to: .now) < call.setup.firstByte
-                    note(fault, call.health(of: model), probing: probing, wasHurried: wasHurried, call.setup)
+                    note(fault, health, probing: probing, wasHurried: wasHurried, call.setup)
                     let left = ContinuousClock.now.duration(to: deadline)
                     let step = Journey.step(
                         after: fault, attempt: tries, probing: probing, base: call.setup.retryBase, left: left,
@@ -83,11 +84,11 @@ extension GeminiProxy {
                     switch step {
                     case .again(let wait):
                         // Others may have seen it fail too: a model that is left alone is not asked again.
-                        guard isWell(call.health(of: model)) || probing, repeats.takeRepeat() else { break calls }
+                        guard isWell(health) || probing, repeats.takeRepeat() else { break calls }
                         call.context.count("gemini_retries", labels: [("model", model.name)])
                         try await Task.sleep(for: wait)
                     case .next(let time):
-                        if let time, !probing { leaveAlone(call.health(of: model), for: time, after: fault) }
+                        if let time, !probing { leaveAlone(health, for: time, after: fault) }
                         break calls
                     case .larger:
                         reads = model.context
@@ -123,6 +124,11 @@ extension GeminiProxy {
         private func leaveAlone(_ name: String?, for time: Duration, after fault: Fault) {
             guard let name else { return }
             health.withLock { $0[name, default: Health(last: fault)].breaker.leaveAlone(until: .now + time) }
+        }
+
+        private func gaveUpProbe(_ name: String?) {
+            guard let name else { return }
+            health.withLock { $0[name]?.breaker.gaveUpProbe() }
         }
 
         func succeeded(_ name: String?) {

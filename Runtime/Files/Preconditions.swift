@@ -1,3 +1,5 @@
+import SwiftletHTTP
+
 /// The conditional headers of a request for something that exists, and its range (RFC 9110 sections 13 and 14).
 package struct Preconditions: Hashable, Sendable {
     package enum Method: Sendable {

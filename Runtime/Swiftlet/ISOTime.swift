@@ -1,3 +1,7 @@
+package import SwiftletHTTP
+
+package typealias CivilDay = SwiftletHTTP.CivilDay
+
 /// Times as JSON clients read them: ISO 8601 in UTC with milliseconds, `2026-11-21T12:00:00.000Z`.
 public enum ISOTime {
     /// - Parameter milliseconds: since 1970; times before are written as 1970.
@@ -29,6 +33,7 @@ public enum ISOTime {
         put(inDay % 1000, 3, UInt8(ascii: "Z"))
         return String(decoding: out, as: UTF8.self)
     }
+
     /// Milliseconds since 1970 of `2026-11-21T10:00:00Z`, with or without a fraction, with an offset such as `+01:00` in the place of `Z`;
     /// `nil` for anything else, and for years before 1970.
     public static func milliseconds(_ text: String) -> Int64? {
@@ -41,7 +46,7 @@ public enum ISOTime {
             hour < 24, minute < 60, second <= 60
         else { return nil }
         let date = CivilDay(year: year, month: month, day: day)
-        guard day >= 1, CivilDay(daysSince1970: date.daysSince1970) == date else { return nil }
+        guard date.exists else { return nil }
         var rest = bytes[19...]
         var fraction = 0
         if rest.first == UInt8(ascii: ".") {

@@ -93,12 +93,12 @@ import Testing
 
 @Suite struct `Writing dates` {
     @Test func `known dates`() {
-        #expect(HTTPDate.text(unixSeconds: 0) == "Thu, 01 Jan 1970 00:00:00 GMT")
-        #expect(HTTPDate.text(unixSeconds: 784_111_777) == "Sun, 06 Nov 1994 08:49:37 GMT")
-        #expect(HTTPDate.text(unixSeconds: 951_782_400) == "Tue, 29 Feb 2000 00:00:00 GMT")
-        #expect(HTTPDate.text(unixSeconds: 4_107_542_399) == "Sun, 28 Feb 2100 23:59:59 GMT")
-        #expect(HTTPDate.text(unixSeconds: -5) == "Thu, 01 Jan 1970 00:00:00 GMT")
-        #expect(HTTPDate.text(unixSeconds: .max) == "Fri, 31 Dec 9999 23:59:59 GMT")
+        #expect(HTTPDate.text(0) == "Thu, 01 Jan 1970 00:00:00 GMT")
+        #expect(HTTPDate.text(784_111_777) == "Sun, 06 Nov 1994 08:49:37 GMT")
+        #expect(HTTPDate.text(951_782_400) == "Tue, 29 Feb 2000 00:00:00 GMT")
+        #expect(HTTPDate.text(4_107_542_399) == "Sun, 28 Feb 2100 23:59:59 GMT")
+        #expect(HTTPDate.text(-5) == "Thu, 01 Jan 1970 00:00:00 GMT")
+        #expect(HTTPDate.text(.max) == "Fri, 31 Dec 9999 23:59:59 GMT")
         #expect(HTTPDate.line(unixSeconds: 0).count == HTTPDate.lineLength)
     }
 
@@ -109,7 +109,7 @@ import Testing
         formatter.dateFormat = "EEE, dd MMM yyyy HH:mm:ss 'GMT'"
         var seconds = 0
         while seconds < 253_402_300_799 {
-            #expect(HTTPDate.text(unixSeconds: seconds) == formatter.string(from: Date(timeIntervalSince1970: Double(seconds))))
+            #expect(HTTPDate.text(Int64(seconds)) == formatter.string(from: Date(timeIntervalSince1970: Double(seconds))))
             seconds += 86_400 * 397 + 12_345
         }
     }

@@ -1,3 +1,4 @@
+import SwiftletHTTP
 import SwiftletCrypto
 import SwiftletFiles
 import Synchronization
@@ -77,7 +78,7 @@ final class S3Double: RemoteTransport {
                 status: 200,
                 headers: [
                     ("Content-Length", String(object.bytes.count)), ("Content-Type", object.type), ("ETag", object.etag),
-                    ("Last-Modified", HTTPDate.write(object.modified / 1000)),
+                    ("Last-Modified", HTTPDate.text(object.modified / 1000)),
                 ] + object.marks)
             if let disposition = query.first(where: { $0.name == "response-content-disposition" })?.value {
                 answer.headers.append(("Content-Disposition", disposition))

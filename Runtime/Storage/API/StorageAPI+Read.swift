@@ -80,7 +80,7 @@ extension StorageAPI {
             reply = try await send(request, path)
         }
         reply.fields.removeAll { $0.name == "cache-control" }
-        reply.fields.append(("expires", HTTPDate.write(token.expiresAt)))
+        reply.fields.append(("expires", HTTPDate.text(token.expiresAt)))
         reply.fields.append(("x-robots-tag", "none"))
         return reply
     }
@@ -126,7 +126,7 @@ extension StorageAPI {
         let info = file.info
         let modified = info.updatedAt / 1000
         var fields: [(name: String, value: String)] = [
-            ("etag", etag), ("last-modified", HTTPDate.write(modified)), ("accept-ranges", "bytes"),
+            ("etag", etag), ("last-modified", HTTPDate.text(modified)), ("accept-ranges", "bytes"),
             ("cache-control", cacheControl(info, isPublic: isPublic)),
         ]
         let answer = Preconditions(

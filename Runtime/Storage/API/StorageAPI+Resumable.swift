@@ -1,3 +1,4 @@
+import SwiftletHTTP
 import SwiftletFiles
 import NIOCore
 import SwiftletSanitize
@@ -46,7 +47,7 @@ extension StorageAPI {
                 status: 200,
                 fields: [
                     Self.version, ("upload-offset", String(upload.offset)), ("upload-length", String(upload.length)),
-                    ("cache-control", "no-store"), ("upload-expires", HTTPDate.write(upload.expiresAt / 1000)),
+                    ("cache-control", "no-store"), ("upload-expires", HTTPDate.text(upload.expiresAt / 1000)),
                 ])
         case "PATCH": return try await append(request, id, upload)
         case "DELETE":
@@ -106,7 +107,7 @@ extension StorageAPI {
             status: 201,
             fields: [
                 Self.version, ("location", "\(root)/\(upload.id)"),
-                ("upload-expires", HTTPDate.write(upload.expiresAt / 1000)), ("upload-offset", "0"),
+                ("upload-expires", HTTPDate.text(upload.expiresAt / 1000)), ("upload-offset", "0"),
             ])
     }
 
@@ -133,7 +134,7 @@ extension StorageAPI {
         }
         let reached = try await writer.close()
         var fields: [(name: String, value: String)] = [
-            Self.version, ("upload-offset", String(reached)), ("upload-expires", HTTPDate.write(upload.expiresAt / 1000)),
+            Self.version, ("upload-offset", String(reached)), ("upload-expires", HTTPDate.text(upload.expiresAt / 1000)),
         ]
         if reached == upload.length {
             try await publish(id, upload)

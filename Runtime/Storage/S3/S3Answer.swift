@@ -1,3 +1,4 @@
+import SwiftletHTTP
 internal import SwiftletCrypto
 
 /// Reads what S3 answers.
@@ -56,7 +57,7 @@ enum S3Answer {
         guard let size = answer.header("content-length").flatMap({ Int($0) }), size >= 0 else {
             throw StorageError(.upstream, "The store's answer could not be read", cause: "s3: object without a length")
         }
-        let modified = answer.header("last-modified").flatMap { S3Time.parseHTTP($0) } ?? 0
+        let modified = answer.header("last-modified").flatMap { HTTPDate.parse($0, now: 0) }.map { max(0, $0) * 1000 } ?? 0
         var info = info(path, size: size, etag: answer.header("etag") ?? "", modified: modified)
         if let version = answer.header("x-amz-version-id"), !version.isEmpty, version != "null" { info.version = version }
         if let type = answer.header("content-type"), !type.isEmpty { info.contentType = type }

@@ -1,20 +1,20 @@
 /// A day of the Gregorian calendar, in no time zone.
-public struct CivilDay: Sendable, Hashable {
-    public let year: Int
+package struct CivilDay: Sendable, Hashable {
+    package let year: Int
     /// 1…12.
-    public let month: Int
+    package let month: Int
     /// 1…31.
-    public let day: Int
+    package let day: Int
 
-    /// A month or day out of range counts on from the first of the year or month.
-    public init(year: Int, month: Int, day: Int) {
+    /// A month from 1 to 12; a day past the month's end counts on into the next one.
+    package init(year: Int, month: Int, day: Int) {
         self.year = year
         self.month = month
         self.day = day
     }
 
     // Years that begin in March: the leap day is the last of one.
-    public init(daysSince1970 days: Int) {
+    package init(daysSince1970 days: Int) {
         let shifted = days + 719_468
         let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
         let ofEra = shifted - era * 146_097
@@ -26,7 +26,7 @@ public struct CivilDay: Sendable, Hashable {
         self.year = year + era * 400 + (month <= 2 ? 1 : 0)
     }
 
-    public var daysSince1970: Int {
+    package var daysSince1970: Int {
         let shifted = month <= 2 ? year - 1 : year
         let era = (shifted >= 0 ? shifted : shifted - 399) / 400
         let ofEra = shifted - era * 400
@@ -34,6 +34,9 @@ public struct CivilDay: Sendable, Hashable {
         return era * 146_097 + ofEra * 365 + ofEra / 4 - ofEra / 100 + ofYear - 719_468
     }
 
+    /// Whether the calendar has this day: no 31st of April.
+    package var exists: Bool { CivilDay(daysSince1970: daysSince1970) == self }
+
     /// 0 is Sunday.
-    public var weekday: Int { ((daysSince1970 + 4) % 7 + 7) % 7 }
+    package var weekday: Int { ((daysSince1970 + 4) % 7 + 7) % 7 }
 }

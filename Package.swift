@@ -42,6 +42,7 @@ let package = Package(
     targets: [
         // System libraries, and the thin C in front of them.
         .systemLibrary(name: "CLinux", path: "Runtime/CLinux"),
+        .systemLibrary(name: "CBytes", path: "Runtime/CBytes"),
         .systemLibrary(name: "COpenSSL", path: "Runtime/COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CZlib", path: "Runtime/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CIDN2", path: "Runtime/CIDN2", pkgConfig: "libidn2", providers: [.apt(["libidn2-dev"])]),
@@ -49,7 +50,7 @@ let package = Package(
         .systemLibrary(name: "CCurl", path: "Runtime/CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
 
         // Leaf rooms: pure, nothing of ours below them.
-        room("SwiftletJSON", "JSON"),
+        room("SwiftletJSON", "JSON", ["CBytes"]),
         room("SwiftletHTTP", "HTTP"),
         room("SwiftletNet", "Net"),
         room("SwiftletCrypto", "Crypto", ["COpenSSL"]),

@@ -102,8 +102,7 @@ extension JSON {
     public static func parse(_ bytes: UnsafeRawBufferPointer, limits: JSONLimits = .standard) throws(JSONError) -> JSON {
         let workspace = try JSONWorkspace.open(bytes, limits: limits)
         defer { workspace.close() }
-        guard let base = workspace.document.base else { throw JSONError(.unexpectedEnd, at: 0) }
-        return JSONValues(workspace.document, in: base).value(at: 0)
+        return JSONValues(workspace.document, in: workspace.document.base).value(at: 0)
     }
 
     public static func parse(_ bytes: [UInt8], limits: JSONLimits = .standard) throws(JSONError) -> JSON {

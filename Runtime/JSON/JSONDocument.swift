@@ -1,51 +1,60 @@
-/// A scanned document while it is read.
+/// A scanned document while it is read: the address of what is known of it.
 ///
-/// One object serves one document after the other. Every reader holds the epoch it was made in: one that outlives the call that made it
-/// finds another epoch and throws, instead of reading what is no longer there.
+/// One serves one document after the other, and is never freed: no reader counts references to it. Every reader holds the epoch it was made
+/// in: one that outlives the call that made it finds another epoch and throws, instead of reading what is no longer there.
 @usableFromInline
-final class JSONDocument {
-    private(set) var base: UnsafePointer<UInt8>?
-    private var storage = JSONNodes(capacity: JSONNodes.first)
-    private(set) var nodes: UnsafeMutablePointer<JSONNode>
-    private(set) var epoch: UInt32 = 0
-    private(set) var allowsDuplicates = false
-    /// Made for objects with many members that are not asked for in order: a scan for each would be quadratic.
-    private var indexes: [Int: [JSONName: Int]] = [:]
-    private static let indexed = 32
-    /// Readers kept for reuse; belongs to whoever owns the document too.
-    private let reuse: Unmanaged<JSONReuse>
+struct JSONDocument {
+    private struct State {
+        var text = JSONPaddedText()
+        var storage = JSONNodes(capacity: JSONNodes.first)
+        var nodes: UnsafeMutablePointer<JSONNode>
+        var epoch: UInt32 = 0
+        var allowsDuplicates = false
+        /// Made for objects with many members that are not asked for in order: a scan for each would be quadratic.
+        var indexes: [Int: [JSONName: Int]] = [:]
+        let reuse = JSONReuse()
 
-    init(reuse: JSONReuse) {
-        self.reuse = Unmanaged.passUnretained(reuse)
-        nodes = storage.base
+        init() { nodes = storage.base }
     }
 
-    deinit { storage.release() }
+    private let state: UnsafeMutablePointer<State>
+    private static let indexed = 32
 
-    /// `bytes` stay valid until ``close()``.
+    @inline(__always) var base: UnsafePointer<UInt8> { state.pointee.text.start }
+    @inline(__always) var nodes: UnsafeMutablePointer<JSONNode> { state.pointee.nodes }
+    @inline(__always) var epoch: UInt32 { state.pointee.epoch }
+    @inline(__always) var allowsDuplicates: Bool { state.pointee.allowsDuplicates }
+    @inline(__always) var reuse: JSONReuse { state.pointee.reuse }
+
+    /// Stays for as long as the program runs.
+    init() {
+        state = .allocate(capacity: 1)
+        state.initialize(to: State())
+    }
+
     @inline(__always)
     func open(_ bytes: UnsafeRawBufferPointer, limits: JSONLimits) throws(JSONError) {
-        defer { nodes = storage.base }
-        try JSONTape.scan(bytes, limits: limits, into: &storage)
-        base = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
-        allowsDuplicates = limits.duplicateNames == .lastWins
+        defer { state.pointee.nodes = state.pointee.storage.base }
+        let text = state.pointee.text.copy(bytes)
+        try JSONTape.scan(text, limits: limits, into: &state.pointee.storage)
+        state.pointee.allowsDuplicates = limits.duplicateNames == .lastWins
     }
 
     func close() {
-        base = nil
-        epoch &+= 1
-        if !indexes.isEmpty { indexes = [:] }
-        storage.trim()
-        nodes = storage.base
+        state.pointee.epoch &+= 1
+        if !state.pointee.indexes.isEmpty { state.pointee.indexes = [:] }
+        state.pointee.storage.trim()
+        state.pointee.text.trim()
+        state.pointee.nodes = state.pointee.storage.base
     }
 
     @inline(__always)
     func live(_ epoch: UInt32) throws -> UnsafePointer<UInt8> {
-        guard let base, epoch == self.epoch else { throw JSONDocument.ended() }
+        guard isLive(epoch) else { throw JSONDocument.ended() }
         return base
     }
 
-    @inline(__always) func isLive(_ epoch: UInt32) -> Bool { base != nil && epoch == self.epoch }
+    @inline(__always) func isLive(_ epoch: UInt32) -> Bool { epoch == self.epoch }
 
     @inline(never)
     private static func ended() -> JSONError { JSONError(.other, path: "", "was read after decoding had ended") }
@@ -54,9 +63,8 @@ final class JSONDocument {
 
     @inline(__always)
     func decode<Value: Decodable>(_ type: Value.Type, at index: Int) throws -> Value {
-        if let shortcut = reuse._withUnsafeGuaranteedRef({ $0.shortcut(for: type) }) {
-            // Held for the call: what it decodes may take its slot.
-            return try shortcut.takeUnretainedValue().decode(self, index)
+        if let shortcut = reuse.shortcut(for: type) {
+            return try shortcut._withUnsafeGuaranteedRef { try $0.decode(self, index) }
         }
         return try Value(from: JSONValueDecoder(document: self, index: index))
     }
@@ -64,12 +72,10 @@ final class JSONDocument {
     @inline(__always)
     func members<Key: CodingKey>(at index: Int) throws -> KeyedDecodingContainer<Key> {
         guard nodes[index].kind == .object else { throw mismatch([String: Any].self, at: index) }
-        if let kept: Unmanaged<JSONKept<KeyedDecodingContainer<Key>>> = reuse._withUnsafeGuaranteedRef({
-            $0.members(of: self, at: index, by: Key.self)
-        }) {
+        if let kept: Unmanaged<JSONKept<KeyedDecodingContainer<Key>>> = reuse.members(of: self, at: index, by: Key.self) {
             return kept._withUnsafeGuaranteedRef { $0.copy() }
         }
-        return reuse._withUnsafeGuaranteedRef { $0.newMembers(of: self, at: index) }
+        return reuse.newMembers(of: self, at: index)
     }
 
     // MARK: Leaves
@@ -190,13 +196,13 @@ final class JSONDocument {
     private func indexedMember(_ name: UnsafeBufferPointer<UInt8>, of object: Int, in base: UnsafePointer<UInt8>) -> Int {
         let name = JSONName(String(decoding: name, as: UTF8.self))
         let value: Int?
-        if let index = indexes[object] {
+        if let index = state.pointee.indexes[object] {
             value = index[name]
         } else {
             var index: [JSONName: Int] = [:]
             index.reserveCapacity(Int(nodes[object].length))
             forEachMember(of: object) { index[JSONName(nodes[$0].text(in: base))] = $0 &+ 1 }
-            indexes[object] = index
+            state.pointee.indexes[object] = index
             value = index[name]
         }
         guard let value else { return 0 }
@@ -218,7 +224,6 @@ final class JSONDocument {
     /// The way from the root, found when someone asks: the common case keeps no record of it.
     @inline(never)
     func path(to index: Int) -> [any CodingKey] {
-        guard let base else { return [] }
         var keys: [any CodingKey] = []
         var index = index
         while index > 0 {

@@ -1,24 +1,45 @@
-/// A place that keyed readers of every type share, so that one can be sent to another place without knowing its type.
-class JSONMembersPlace {
-    final let document: JSONDocument
-    fileprivate(set) final var object: Int
-    fileprivate(set) final var epoch: UInt32
+/// An object of the document that was open at the time.
+struct JSONPlace {
+    let object: UInt32
+    let epoch: UInt32
 
-    init(document: JSONDocument, object: Int) {
-        self.document = document
+    init(object: UInt32, epoch: UInt32) {
         self.object = object
-        epoch = document.epoch
+        self.epoch = epoch
     }
 
     @inline(__always)
-    final func move(to object: Int) {
-        self.object = object
-        epoch = document.epoch
+    init(_ object: Int, in document: JSONDocument) {
+        self.init(object: UInt32(truncatingIfNeeded: object), epoch: document.epoch)
     }
 }
 
 /// The members of one object of a document.
-final class JSONMembers<Key: CodingKey>: JSONMembersPlace, KeyedDecodingContainerProtocol {
+///
+/// Counts no references, as the standard library copies it for every member that is read; documents are never freed.
+struct JSONMembers<Key: CodingKey>: KeyedDecodingContainerProtocol {
+    private let document: JSONDocument
+    /// Where a reader that is kept is sent to.
+    private let sent: UnsafeMutablePointer<JSONPlace>?
+    private let own: JSONPlace
+
+    init(document: JSONDocument, object: Int) {
+        self.document = document
+        sent = nil
+        own = JSONPlace(object, in: document)
+    }
+
+    /// - Parameter place: stays valid.
+    init(document: JSONDocument, sentTo place: UnsafeMutablePointer<JSONPlace>) {
+        self.document = document
+        sent = place
+        own = place.pointee
+    }
+
+    @inline(__always) private var place: JSONPlace { sent?.pointee ?? own }
+    @inline(__always) private var epoch: UInt32 { place.epoch }
+    @inline(__always) private var object: Int { Int(place.object) }
+
     var codingPath: [any CodingKey] { document.isLive(epoch) ? document.path(to: object) : [] }
 
     var allKeys: [Key] {

@@ -21,18 +21,15 @@ extension JSONNode {
     @inline(__always)
     func isSameString(as other: JSONNode, in base: UnsafePointer<UInt8>) -> Bool {
         guard kind == .string, other.kind == .string else { return meansSame(as: other, in: base) }
-        guard length == other.length else { return false }
-        return length == 0
-            || base[Int(start)] == base[Int(other.start)]
-                && memcmp(base + Int(start), base + Int(other.start), Int(length)) == 0
+        return length == other.length && isSameBytes(base + Int(start), base + Int(other.start), Int(length))
     }
 
     /// Whether this string node means `name`, byte for byte.
     @inline(__always)
     func isString(_ name: UnsafeBufferPointer<UInt8>, in base: UnsafePointer<UInt8>) -> Bool {
         guard kind == .string else { return means(name, in: base) }
-        guard name.count == Int(length), let other = name.baseAddress, length > 0 else { return length == 0 && name.isEmpty }
-        return base[Int(start)] == other[0] && memcmp(base + Int(start), other, Int(length)) == 0
+        guard name.count == Int(length), let other = name.baseAddress else { return length == 0 && name.isEmpty }
+        return isSameBytes(base + Int(start), other, Int(length))
     }
 
     // Escapes are resolved on the way and only as far as the texts agree, so that a name made of escapes costs no copy.
@@ -129,6 +126,19 @@ struct JSONEscapedBytes {
         pending = low(12) | low(6) &<< 8 | low(0) &<< 16
         return UInt8(truncatingIfNeeded: 0xF0 | scalar &>> 18)
     }
+}
+
+/// Names are short: sixteen bytes are compared by two words that may overlap, without a call.
+@inline(__always)
+private func isSameBytes(_ left: UnsafePointer<UInt8>, _ right: UnsafePointer<UInt8>, _ count: Int) -> Bool {
+    func same<Word: FixedWidthInteger>(_ type: Word.Type, _ offset: Int) -> Bool {
+        UnsafeRawPointer(left + offset).loadUnaligned(as: type) == UnsafeRawPointer(right + offset).loadUnaligned(as: type)
+    }
+    if count > 16 { return memcmp(left, right, count) == 0 }
+    if count >= 8 { return same(UInt64.self, 0) && same(UInt64.self, count &- 8) }
+    if count >= 4 { return same(UInt32.self, 0) && same(UInt32.self, count &- 4) }
+    if count >= 2 { return same(UInt16.self, 0) && same(UInt16.self, count &- 2) }
+    return count == 0 || left[0] == right[0]
 }
 
 extension UInt8 {

@@ -41,8 +41,6 @@ struct JSONNodes {
         self.capacity = capacity
     }
 
-    func release() { base.deallocate() }
-
     /// Doubles the room; the first `count` nodes stay.
     @inline(never)
     mutating func grow(keeping count: Int) {
@@ -62,4 +60,41 @@ struct JSONNodes {
 
     static let first = 128
     private static let kept = 8192
+}
+
+/// Room for a document's text with zeros after it, so that reading needs no look at where it ends; kept from one document to the next.
+struct JSONPaddedText {
+    private var base: UnsafeMutableRawPointer
+    private var capacity: Int
+
+    init() {
+        capacity = JSONPaddedText.first
+        base = .allocate(byteCount: capacity, alignment: 16)
+    }
+
+    @inline(__always) var start: UnsafePointer<UInt8> { UnsafePointer(base.assumingMemoryBound(to: UInt8.self)) }
+
+    @inline(__always)
+    mutating func copy(_ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+        if bytes.count &+ JSONTape.padding > capacity { grow(to: bytes.count &+ JSONTape.padding) }
+        if let start = bytes.baseAddress { base.copyMemory(from: start, byteCount: bytes.count) }
+        (base + bytes.count).storeBytes(of: (0, 0), as: (UInt64, UInt64).self)
+        return UnsafeRawBufferPointer(start: base, count: bytes.count)
+    }
+
+    @inline(never)
+    private mutating func grow(to count: Int) {
+        base.deallocate()
+        capacity = max(count, capacity &* 2)
+        base = .allocate(byteCount: capacity, alignment: 16)
+    }
+
+    mutating func trim() {
+        guard capacity > JSONPaddedText.kept else { return }
+        base.deallocate()
+        self = JSONPaddedText()
+    }
+
+    private static let first = 4096
+    private static let kept = 1 << 18
 }

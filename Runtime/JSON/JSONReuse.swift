@@ -1,24 +1,22 @@
-/// What a thread keeps from one decoding to the next: one document, and the keyed readers of the types read lately.
+/// What is kept from one decoding to the next beside the document: the keyed readers of the types read lately.
 ///
 /// The standard library wraps every keyed reader in an object of its own and looks its type up anew each time; for a small document that
 /// costs more than reading it. So a wrapped reader is kept and sent to the next object, but only while nobody else holds it: a type may
 /// read itself within itself, or keep its reader, and then gets one of its own.
-final class JSONReuse {
-    /// The owner of these references is the slot.
-    private struct Slot {
-        var type = ObjectIdentifier(JSONReuse.self)
-        /// The reader, and the container of the standard library around it.
-        var place: Unmanaged<JSONMembersPlace>?
-        var kept: Unmanaged<JSONKeptContainer>?
+///
+/// Addresses only; never freed, like the document it belongs to.
+struct JSONReuse {
+    /// The type of an empty slot.
+    private static let nothing = ObjectIdentifier(JSONReuse.self)
 
-        func release() {
-            place?.release()
-            kept?.release()
-        }
+    private struct Slot {
+        var type = JSONReuse.nothing
+        /// The container of the standard library around a reader; the slot owns it.
+        var kept: Unmanaged<JSONKeptContainer>?
     }
 
     private struct ShortcutSlot {
-        var type = ObjectIdentifier(JSONReuse.self)
+        var type = JSONReuse.nothing
         /// `nil` for a type that has none.
         var shortcut: Unmanaged<AnyObject>?
     }
@@ -27,22 +25,17 @@ final class JSONReuse {
     private static let slots = 128
 
     private let members: UnsafeMutablePointer<Slot>
+    /// Where each of them reads.
+    private let places: UnsafeMutablePointer<JSONPlace>
     private let shortcuts: UnsafeMutablePointer<ShortcutSlot>
 
     init() {
         members = .allocate(capacity: JSONReuse.slots)
         members.initialize(repeating: Slot(), count: JSONReuse.slots)
+        places = .allocate(capacity: JSONReuse.slots)
+        places.initialize(repeating: JSONPlace(object: 0, epoch: 0), count: JSONReuse.slots)
         shortcuts = .allocate(capacity: JSONReuse.slots)
         shortcuts.initialize(repeating: ShortcutSlot(), count: JSONReuse.slots)
-    }
-
-    deinit {
-        for slot in 0..<JSONReuse.slots {
-            members[slot].release()
-            shortcuts[slot].shortcut?.release()
-        }
-        members.deallocate()
-        shortcuts.deallocate()
     }
 
     /// The first of the two slots a type may be in; the other one differs in the lowest bit.
@@ -59,56 +52,53 @@ final class JSONReuse {
         of document: JSONDocument, at object: Int, by key: Key.Type
     ) -> Unmanaged<JSONKept<KeyedDecodingContainer<Key>>>? {
         let type = ObjectIdentifier(key)
-        var slot = members + JSONReuse.slot(type)
-        if slot.pointee.type != type {
-            slot = members + (JSONReuse.slot(type) ^ 1)
-            guard slot.pointee.type == type else { return nil }
+        var slot = JSONReuse.slot(type)
+        if members[slot].type != type {
+            slot ^= 1
+            guard members[slot].type == type else { return nil }
         }
-        guard let kept = slot.pointee.kept, let place = slot.pointee.place,
-            kept._withUnsafeGuaranteedRef({ $0.isFree() })
-        else { return nil }
-        place._withUnsafeGuaranteedRef { $0.move(to: object) }
+        guard let kept = members[slot].kept, kept._withUnsafeGuaranteedRef({ $0.isFree() }) else { return nil }
+        places[slot] = JSONPlace(object, in: document)
         return Unmanaged.fromOpaque(kept.toOpaque())
     }
 
     @inline(never)
     func newMembers<Key: CodingKey>(of document: JSONDocument, at object: Int) -> KeyedDecodingContainer<Key> {
-        let members = JSONMembers<Key>(document: document, object: object)
-        let container = KeyedDecodingContainer(members)
         let type = ObjectIdentifier(Key.self)
         let first = JSONReuse.slot(type)
+        let slot = members[first].kept == nil ? first : first ^ 1
         // One that is held stays: it will be free again.
-        guard JSONKeptContainer.isPossible, self.members[first].type != type, self.members[first ^ 1].type != type else {
-            return container
-        }
-        let slot = self.members[first].kept == nil ? first : first ^ 1
-        self.members[slot].release()
-        self.members[slot] = Slot(type: type, place: .passRetained(members), kept: .passRetained(JSONKept(container)))
+        guard JSONKeptContainer.isPossible, members[first].type != type, members[first ^ 1].type != type,
+            members[slot].kept?._withUnsafeGuaranteedRef({ $0.isFree() }) ?? true
+        else { return KeyedDecodingContainer(JSONMembers<Key>(document: document, object: object)) }
+        members[slot].kept?.release()
+        places[slot] = JSONPlace(object, in: document)
+        let container = KeyedDecodingContainer(JSONMembers<Key>(document: document, sentTo: places + slot))
+        members[slot] = Slot(type: type, kept: .passRetained(JSONKept(container)))
         return container
     }
 
     // MARK: Shortcuts
 
-    /// Alive as long as its slot is not taken: the caller retains it before it calls anything else.
+    /// The shortcut to values of a type, which is never freed; `nil` for a type that has none.
     @inline(__always)
     func shortcut<Value: Decodable>(for type: Value.Type) -> Unmanaged<JSONShortcut<Value>>? {
         let identifier = ObjectIdentifier(type)
         let first = JSONReuse.slot(identifier)
         let slot = shortcuts[first].type == identifier ? first : first ^ 1
-        guard shortcuts[slot].type == identifier else { return newShortcut(for: type) }
+        guard shortcuts[slot].type == identifier else { return otherShortcut(for: type) }
         guard let shortcut = shortcuts[slot].shortcut else { return nil }
         return Unmanaged.fromOpaque(shortcut.toOpaque())
     }
 
     @inline(never)
-    private func newShortcut<Value: Decodable>(for type: Value.Type) -> Unmanaged<JSONShortcut<Value>>? {
+    private func otherShortcut<Value: Decodable>(for type: Value.Type) -> Unmanaged<JSONShortcut<Value>>? {
         let identifier = ObjectIdentifier(type)
-        let shortcut = (type as? any JSONShortcutType.Type)?.shortcut as? JSONShortcut<Value>
         let first = JSONReuse.slot(identifier)
-        let slot = shortcuts[first].type == ObjectIdentifier(JSONReuse.self) ? first : first ^ 1
-        shortcuts[slot].shortcut?.release()
-        shortcuts[slot] = ShortcutSlot(type: identifier, shortcut: shortcut.map { .passRetained($0) })
-        return shortcuts[slot].shortcut.map { Unmanaged.fromOpaque($0.toOpaque()) }
+        let slot = shortcuts[first].type == JSONReuse.nothing ? first : first ^ 1
+        let shortcut = JSONShortcuts.shortcut(for: type)
+        shortcuts[slot] = ShortcutSlot(type: identifier, shortcut: shortcut)
+        return shortcut.map { Unmanaged.fromOpaque($0.toOpaque()) }
     }
 }
 
@@ -117,20 +107,24 @@ class JSONKeptContainer {
     /// Stands for an object of any class, to be counted and nothing else.
     fileprivate final class Counted {}
 
-    fileprivate final var object: Counted
+    fileprivate final let place: UnsafeMutableRawPointer
 
-    fileprivate init(_ object: Counted) { self.object = object }
+    fileprivate init(_ place: UnsafeMutableRawPointer) { self.place = place }
 
     /// Whether nobody but the keeper holds it.
     @inline(__always)
-    final func isFree() -> Bool { withUnsafeMutablePointer(to: &object) { isKnownUniquelyReferenced(&$0.pointee) } }
+    final func isFree() -> Bool {
+        // The address alone does not keep what stands there.
+        withExtendedLifetime(self) { isKnownUniquelyReferenced(&place.assumingMemoryBound(to: Counted.self).pointee) }
+    }
 
     /// Whether the standard library's container is what this takes it for, a lone counted reference. It is not documented to be, so
     /// this looks before anything relies on it; otherwise nothing is kept and reading is only slower.
     static let isPossible: Bool = {
         typealias Container = KeyedDecodingContainer<JSONNameKey>
         guard MemoryLayout<Container>.size == MemoryLayout<Counted>.size, !_isPOD(Container.self) else { return false }
-        let workspace = JSONWorkspace()
+        let workspace = JSONWorkspace.take()
+        defer { workspace.giveBack() }
         let kept = newKept(workspace.document)
         return kept.isFree() && isSeenHeld(kept) && kept.isFree()
     }()
@@ -150,14 +144,21 @@ class JSONKeptContainer {
 }
 
 final class JSONKept<Container>: JSONKeptContainer {
+    private let container: UnsafeMutablePointer<Container>
+
     /// `container` is a lone reference: ``JSONKeptContainer/isPossible`` was asked.
-    init(_ container: Container) {
-        super.init(withUnsafePointer(to: container) { UnsafeRawPointer($0).assumingMemoryBound(to: Counted.self).pointee })
+    init(_ container: consuming Container) {
+        self.container = .allocate(capacity: 1)
+        self.container.initialize(to: container)
+        super.init(self.container)
+    }
+
+    deinit {
+        container.deinitialize(count: 1)
+        container.deallocate()
     }
 
     /// Not inlined: here `Container` is known from `self`, elsewhere it would be looked up, which is what keeping it avoids.
     @inline(never)
-    func copy() -> Container {
-        withUnsafePointer(to: &object) { UnsafeRawPointer($0).assumingMemoryBound(to: Container.self).pointee }
-    }
+    func copy() -> Container { container.pointee }
 }

@@ -1,3 +1,5 @@
+import Synchronization
+
 /// A way to a value of one type that does not go through its `init(from:)`, which for the types of the standard library only leads back
 /// here by many more steps.
 @usableFromInline
@@ -6,6 +8,33 @@ class JSONShortcut<Value> {
     func decode(_ document: JSONDocument, _ index: Int) throws -> Value {
         // Never called: every shortcut overrides it.
         throw document.mismatch(Value.self, at: index)
+    }
+}
+
+/// Every shortcut that was ever asked for: one for a type, kept for good.
+enum JSONShortcuts {
+    /// A shortcut holds nothing that changes.
+    private struct Made: @unchecked Sendable {
+        let shortcut: Unmanaged<AnyObject>?
+    }
+
+    private static let made = Mutex<[ObjectIdentifier: Made]>([:])
+
+    static func shortcut<Value: Decodable>(for type: Value.Type) -> Unmanaged<AnyObject>? {
+        let identifier = ObjectIdentifier(type)
+        if let known = made.withLock({ $0[identifier] }) { return known.shortcut }
+        let new = ((type as? any JSONShortcutType.Type)?.shortcut as? JSONShortcut<Value>).map {
+            Unmanaged<AnyObject>.passRetained($0)
+        }
+        let entry = Made(shortcut: new)
+        let kept = made.withLock { made in
+            let kept = made[identifier] ?? entry
+            made[identifier] = kept
+            return kept
+        }
+        // Another thread was first.
+        if let new, kept.shortcut?.toOpaque() != new.toOpaque() { new.release() }
+        return kept.shortcut
     }
 }
 
@@ -18,16 +47,14 @@ private final class JSONArrayShortcut<Element: Decodable>: JSONShortcut<[Element
     override func decode(_ document: JSONDocument, _ index: Int) throws -> [Element] {
         guard document.nodes[index].kind == .array else { throw document.mismatch([Any].self, at: index) }
         let length = Int(document.nodes[index].length)
-        return try [Element](unsafeUninitializedCapacity: length) { elements, count in
-            guard var element = elements.baseAddress else { return }
-            var child = index &+ 1
-            while count < length {
-                element.initialize(to: try document.decode(Element.self, at: child))
-                element += 1
-                count &+= 1
-                child = Int(document.nodes[child].next)
-            }
+        var elements: [Element] = []
+        elements.reserveCapacity(length)
+        var child = index &+ 1
+        for _ in 0..<length {
+            elements.append(try document.decode(Element.self, at: child))
+            child = Int(document.nodes[child].next)
         }
+        return elements
     }
 }
 

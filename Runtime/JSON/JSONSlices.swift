@@ -40,13 +40,9 @@ package struct JSONSlices: ~Copyable {
         limits.duplicateNames = .refuse
         limits.takesAnyNumber = true
         let workspace = try JSONWorkspace.open(bytes, limits: limits)
-        guard let base = workspace.document.base else {
-            workspace.close()
-            throw JSONError(.unexpectedEnd, at: 0)
-        }
         self.workspace = workspace
         nodes = workspace.document.nodes
-        self.base = base
+        base = workspace.document.base
         self.bytes = bytes
     }
 

@@ -193,4 +193,89 @@ private func read<Value: Decodable>(_ type: Value.Type, _ text: String) throws -
             #expect(throws: JSONError.self) { try read(Note.self, text.dropLast() + ",\"\(again)\":1}") }
         }
     }
+
+    @Test func `what a thread kept of its reading throws after its end, whoever reads then`() async throws {
+        /// Reads on a thread that ends with it.
+        func onThread<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) async throws -> Value {
+            try await withCheckedThrowingContinuation { done in
+                Thread { done.resume(with: Result(catching: work)) }.start()
+            }
+        }
+        struct Held: @unchecked Sendable { let keeper: Keeper }
+        let bytes = Array(#"{"a":"first"}"#.utf8)
+        var held: [Held] = []
+        for round in 0..<50 {
+            held.append(try await onThread { Held(keeper: try JSONReader().decode(Keeper.self, from: bytes)) })
+            let note = try await onThread {
+                try JSONReader().decode(Note.self, from: Array(#"{"id":\#(round),"text":"a"}"#.utf8))
+            }
+            #expect(note == Note(id: round, text: "a"))
+        }
+        for one in held {
+            #expect(one.keeper.container.allKeys.isEmpty)
+            #expect(throws: JSONError.self) { try one.keeper.container.decode(String.self, forKey: AnyKey("a")) }
+        }
+    }
+
+    @Test func `what stands after the bytes is never read`() throws {
+        let text = #"{"a":"b c\n\u00e9 é and some more text","c":[1,-2.5e3,true,false,null],"d":{"e":""},"f":12345678}"#
+        let bytes = Array(text.utf8)
+        for count in 0..<bytes.count {
+            bytes.withUnsafeBytes { all in
+                // The rest of the document follows in memory.
+                let cut = UnsafeRawBufferPointer(rebasing: all[0..<count])
+                #expect(throws: JSONError.self, "\(count)") { try JSON.parse(cut) }
+            }
+        }
+        let number = Array("12345678".utf8)
+        let cut = try number.withUnsafeBytes { try JSON.parse(UnsafeRawBufferPointer(rebasing: $0[0..<3])) }
+        #expect(cut == 123)
+    }
+
+    @Test func `a zero is a byte like any other that may not stand there`() {
+        for text in [
+            "\0", "1\0", "[1\0]", "[1]\0", "{\"a\"\0:1}", "\"a\0b\"", "\"abcdefghijklmno\0\"", "tru\0", "1.\0", "[\0", "\"\\\0\"",
+        ] {
+            #expect(throws: JSONError.self, "\(text.debugDescription)") { try JSON.parse(Array(text.utf8)) }
+        }
+    }
+
+    @Test func `a second member of a name is found wherever it stands`() throws {
+        var random = Seeded(state: 7)
+        // Names that share first letters and lengths, spelled in two ways.
+        let names = [
+            "a", "b", "aa", "ab", "ba", "abc", "abd", "prompt", "option", "operation", "history_", "options_", "é", "", "n",
+            "name",
+        ]
+        func spelled(_ name: String) -> String {
+            guard random.next() % 4 == 0, let first = name.unicodeScalars.first else { return name }
+            let digits = String(first.value, radix: 16)
+            return "\\u" + String(repeating: "0", count: 4 - digits.count) + digits + name.dropFirst()
+        }
+        func object(_ depth: Int) -> (text: String, isUnique: Bool) {
+            var seen: Set<String> = []
+            var isUnique = true
+            var members: [String] = []
+            for _ in 0..<(random.next() % 5) {
+                let name = names[Int(random.next() % UInt64(names.count))]
+                if !seen.insert(name).inserted { isUnique = false }
+                if depth < 4, random.next() % 3 == 0 {
+                    let inner = object(depth + 1)
+                    isUnique = isUnique && inner.isUnique
+                    members.append("\"\(spelled(name))\":\(random.next() % 2 == 0 ? inner.text : "[\(inner.text)]")")
+                } else {
+                    members.append("\"\(spelled(name))\":1")
+                }
+            }
+            return ("{" + members.joined(separator: ",") + "}", isUnique)
+        }
+        var refused = 0
+        for _ in 0..<4000 {
+            let one = object(0)
+            let isTaken = (try? JSON.parse(Array(one.text.utf8))) != nil
+            #expect(isTaken == one.isUnique, "\(one.text)")
+            if !isTaken { refused += 1 }
+        }
+        #expect((400...3600).contains(refused))
+    }
 }

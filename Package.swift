@@ -211,7 +211,7 @@ let package = Package(
             "Workers",
             [
                 "SwiftletWorkers", "Swiftlet", "SwiftletHTTP", "SwiftletNet", "CLinux", "worker-probe", httpTypes, logging,
-                nioCore, nioPosix,
+                nioCore, nioPosix, nioHelpers,
             ]),
         tests(
             "RateLimit",

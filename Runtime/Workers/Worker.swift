@@ -23,6 +23,7 @@ final class Worker: @unchecked Sendable {
     private let loop: any EventLoop
     private(set) var state = State.booting
     private var channel: (any Channel)?
+    private var outlet: FrameOutlet?
     private var reader = FrameReader(fromWorker: true)
     private var out = ByteBuffer()
     private var isFlushDue = false
@@ -78,6 +79,7 @@ final class Worker: @unchecked Sendable {
 
     private func connect() {
         let handler = WorkerChannel(self)
+        let socket = launched.socket
         ClientBootstrap(group: loop)
             .channelOption(
                 .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 16 * 1024, maximum: 128 * 1024)
@@ -86,11 +88,12 @@ final class Worker: @unchecked Sendable {
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(handler) }
             }
-            .withConnectedSocket(launched.socket)
+            .withConnectedSocket(socket)
             .whenComplete { result in
                 switch result {
                 case .success(let channel):
                     self.channel = channel
+                    self.outlet = FrameOutlet(channel, socket: socket)
                     self.flush()
                 case .failure(let error): self.condemn(.bootFailure("\(error)"))
                 }
@@ -149,15 +152,11 @@ final class Worker: @unchecked Sendable {
     }
 
     private func flush() {
-        guard let channel, channel.isActive, out.readableBytes > 0 else { return }
-        let bytes = out
-        // As much as went out now, for a link that is busy stays so.
-        out = channel.allocator.buffer(capacity: min(max(bytes.readableBytes, 4096), 64 * 1024))
-        guard results > 0 else { return channel.writeAndFlush(bytes, promise: nil) }
-        let sent = loop.makePromise(of: Void.self)
-        sent.futureResult.whenSuccess { [results] in self.calls -= results }
+        guard let outlet, channel?.isActive == true else { return }
+        guard results > 0 else { return outlet.send(&out) }
+        let answered = results
         results = 0
-        channel.writeAndFlush(bytes, promise: sent)
+        outlet.send(&out) { self.calls -= answered }
     }
 
     // MARK: What it says

@@ -8,7 +8,7 @@ package final class WorkerLink: @unchecked Sendable {
     private let loop: any EventLoop
     private let ledger: WorkerLedger?
     private let exit: @Sendable () -> Void
-    private var channel: (any Channel)?
+    private var outlet: FrameOutlet?
     private var reader = FrameReader(fromWorker: false)
     private var out = ByteBuffer()
     private var isFlushDue = false
@@ -60,7 +60,7 @@ package final class WorkerLink: @unchecked Sendable {
                 .whenComplete { result in
                     switch result {
                     case .success(let channel):
-                        self.channel = channel
+                        self.outlet = FrameOutlet(channel, socket: socket)
                         self.flush()
                     case .failure: self.exit()
                     }
@@ -167,13 +167,13 @@ package final class WorkerLink: @unchecked Sendable {
     }
 
     private func flush() {
-        guard let channel, channel.isActive, out.readableBytes > 0 || !counts.isEmpty else { return }
+        guard let outlet else { return }
         // Before the answers it goes with: who has seen those finds it counted.
-        if let told = takeCounts(channel.allocator) { channel.write(told, promise: nil) }
-        let bytes = out
-        // As much as went out now, for a link that is busy stays so.
-        out = channel.allocator.buffer(capacity: min(max(bytes.readableBytes, 4096), 64 * 1024))
-        channel.writeAndFlush(bytes, promise: nil)
+        if !counts.isEmpty {
+            var told = takeCounts()
+            outlet.send(&told)
+        }
+        outlet.send(&out)
     }
 
     /// Goes out with the next write, with everything else that is counted until then: a busy worker tells of many requests at once, and
@@ -187,9 +187,8 @@ package final class WorkerLink: @unchecked Sendable {
         }
     }
 
-    private func takeCounts(_ allocator: ByteBufferAllocator) -> ByteBuffer? {
-        guard !counts.isEmpty else { return nil }
-        var told = allocator.buffer(capacity: 128 * counts.count)
+    private func takeCounts() -> ByteBuffer {
+        var told = ByteBuffer()
         var rest = counts.map { CountFrame.Count($0.key, $0.value) }[...]
         while !rest.isEmpty {
             told.writeFrame(.count, stream: 0) { CountFrame(Array(rest.prefix(CountFrame.most))).write(to: &$0) }

@@ -7,8 +7,8 @@ final class Dispatch: RunningInvocation, @unchecked Sendable {
     let reply: any InvocationReply
     private let pool: WorkerPool
 
-    /// Where it runs, from being sent until the last sign.
-    weak var worker: Worker?
+    /// Where it runs, from being sent until the last sign; whoever takes it out of that worker's list forgets the worker here.
+    var worker: Worker?
     var stream: UInt32 = 0
     /// Times it was given to a worker.
     var attempts = 0

@@ -58,11 +58,13 @@ extension ByteBuffer {
     mutating func takeText() throws(FrameProblem) -> String {
         let length = Int(try take32())
         guard length <= readableBytes else { throw .short }
-        guard
-            let text = readableBytesView.withContiguousStorageIfAvailable({ bytes -> String? in
-                String(validating: bytes.prefix(length), as: UTF8.self)
-            }) ?? nil
-        else { throw .malformed }
+        // By way of a span: `String(validating:)` is generic, and looks types up in every call.
+        let text = withUnsafeReadableBytes { bytes -> String? in
+            let bytes = UnsafeRawBufferPointer(rebasing: bytes[0..<length]).bindMemory(to: UInt8.self)
+            guard let valid = try? UTF8Span(validating: Span(_unsafeElements: bytes)) else { return nil }
+            return String(copying: valid)
+        }
+        guard let text else { throw .malformed }
         moveReaderIndex(forwardBy: length)
         return text
     }

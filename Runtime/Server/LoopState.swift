@@ -63,44 +63,36 @@ final class LoopState: @unchecked Sendable {
 
     // MARK: Flushing
 
-    /// Connections that were read in this turn of the loop and have something to send.
-    private var unflushed: [ConnectionHandler] = []
+    private var unflushed = TurnList<ConnectionHandler>()
 
     /// Sends what the connection has when all that was readable in this turn has been read.
     ///
     /// A write wakes the other side up, which then takes the core's time, or another core's interrupt: for each answer of its own that costs
     /// more than the answer. Sent one after the other they wake it once (measured: a third less system time a request under load).
     func flushTogether(_ connection: ConnectionHandler) {
-        unflushed.append(connection)
-        guard unflushed.count == 1 else { return }
+        guard unflushed.add(connection) else { return }
         eventLoop.execute { [self] in
-            var connections: [ConnectionHandler] = []
-            swap(&connections, &unflushed)
+            let connections = unflushed.take()
             for connection in connections where connection.needsFlush { connection.flush() }
-            connections.removeAll(keepingCapacity: true)
-            if unflushed.isEmpty { swap(&connections, &unflushed) }
+            unflushed.giveBack(connections)
         }
     }
 
-    /// The same for WebSockets: whatever one turn wrote to a socket is one call of the system.
-    private var unflushedSockets: [WebSocketConnection] = []
+    private var unflushedSockets = TurnList<WebSocketConnection>()
 
+    /// The same for WebSockets: whatever one turn wrote to a socket is one call of the system.
     func flushTogether(_ socket: WebSocketConnection) {
-        unflushedSockets.append(socket)
-        guard unflushedSockets.count == 1 else { return }
+        guard unflushedSockets.add(socket) else { return }
         eventLoop.execute { [self] in
-            var sockets: [WebSocketConnection] = []
-            swap(&sockets, &unflushedSockets)
+            let sockets = unflushedSockets.take()
             for socket in sockets { socket.turnEnded() }
-            sockets.removeAll(keepingCapacity: true)
-            if unflushedSockets.isEmpty { swap(&sockets, &unflushedSockets) }
+            unflushedSockets.giveBack(sockets)
         }
     }
 
     // MARK: WebSockets
 
     private var sockets: [WebSocketConnection] = []
-    private(set) var socketEnds: [WebSocketEnd: Int] = [:]
 
     func add(_ socket: WebSocketConnection) {
         socket.sweepIndex = sockets.count
@@ -126,8 +118,6 @@ final class LoopState: @unchecked Sendable {
         pingsLeft -= 1
         return true
     }
-
-    func socketEnded(_ end: WebSocketEnd) { socketEnds[end, default: 0] += 1 }
 
     // MARK: Connections
 
@@ -197,5 +187,28 @@ final class LoopState: @unchecked Sendable {
     func closeAll() {
         for connection in connections { connection.close() }
         for socket in sockets { socket.closeNow() }
+    }
+}
+
+/// Who has something to do at the end of a loop's turn, in a list whose memory goes from one turn to the next.
+private struct TurnList<Member> {
+    private var members: [Member] = []
+
+    /// Whether it is the first, for which the end of the turn is to be waited for.
+    mutating func add(_ member: Member) -> Bool {
+        members.append(member)
+        return members.count == 1
+    }
+
+    mutating func take() -> [Member] {
+        var taken: [Member] = []
+        swap(&taken, &members)
+        return taken
+    }
+
+    mutating func giveBack(_ taken: consuming [Member]) {
+        guard members.isEmpty else { return }
+        members = taken
+        members.removeAll(keepingCapacity: true)
     }
 }

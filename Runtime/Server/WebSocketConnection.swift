@@ -192,7 +192,6 @@ package final class WebSocketConnection: ChannelDuplexHandler, RemovableChannelH
     private func tell(_ end: WebSocketEnd) {
         guard let listener else { return }
         self.listener = nil
-        loop.socketEnded(end)
         listener.ended(end)
     }
 

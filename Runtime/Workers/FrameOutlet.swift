@@ -1,5 +1,6 @@
 import Glibc
 import NIOCore
+import NIOPosix
 
 /// The sending half of the hop's socket, at either end.
 ///
@@ -14,6 +15,20 @@ final class FrameOutlet {
 
     /// More room than this is not kept for the next frames.
     private static let kept = 64 * 1024
+
+    /// Makes a channel of the hop's socket, at either end.
+    static func connect(_ socket: Int32, on loop: any EventLoop, _ handler: some ChannelHandler) -> EventLoopFuture<any Channel> {
+        let handler = NIOLoopBound(handler, eventLoop: loop)
+        return ClientBootstrap(group: loop)
+            .channelOption(
+                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 16 * 1024, maximum: 128 * 1024)
+            )
+            .channelOption(.maxMessagesPerRead, value: 4)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(handler.value) }
+            }
+            .withConnectedSocket(socket)
+    }
 
     init(_ channel: any Channel, socket: Int32) {
         self.channel = channel

@@ -80,24 +80,15 @@ final class Worker: @unchecked Sendable {
     private func connect() {
         let handler = WorkerChannel(self)
         let socket = launched.socket
-        ClientBootstrap(group: loop)
-            .channelOption(
-                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 16 * 1024, maximum: 128 * 1024)
-            )
-            .channelOption(.maxMessagesPerRead, value: 4)
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(handler) }
+        FrameOutlet.connect(socket, on: loop, handler).whenComplete { result in
+            switch result {
+            case .success(let channel):
+                self.channel = channel
+                self.outlet = FrameOutlet(channel, socket: socket)
+                self.flush()
+            case .failure(let error): self.condemn(.bootFailure("\(error)"))
             }
-            .withConnectedSocket(socket)
-            .whenComplete { result in
-                switch result {
-                case .success(let channel):
-                    self.channel = channel
-                    self.outlet = FrameOutlet(channel, socket: socket)
-                    self.flush()
-                case .failure(let error): self.condemn(.bootFailure("\(error)"))
-                }
-            }
+        }
     }
 
     private func listen() {

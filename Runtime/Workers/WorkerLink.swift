@@ -48,23 +48,14 @@ package final class WorkerLink: @unchecked Sendable {
             self.invoker = invoker
             self.out.writeFrame(.ready, stream: 0) { ready.write(to: &$0) }
             let handler = LinkChannel(self)
-            ClientBootstrap(group: self.loop)
-                .channelOption(
-                    .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 16 * 1024, maximum: 128 * 1024)
-                )
-                .channelOption(.maxMessagesPerRead, value: 4)
-                .channelInitializer { channel in
-                    channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(handler) }
+            FrameOutlet.connect(socket, on: self.loop, handler).whenComplete { result in
+                switch result {
+                case .success(let channel):
+                    self.outlet = FrameOutlet(channel, socket: socket)
+                    self.flush()
+                case .failure: self.exit()
                 }
-                .withConnectedSocket(socket)
-                .whenComplete { result in
-                    switch result {
-                    case .success(let channel):
-                        self.outlet = FrameOutlet(channel, socket: socket)
-                        self.flush()
-                    case .failure: self.exit()
-                    }
-                }
+            }
         }
     }
 

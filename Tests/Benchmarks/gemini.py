@@ -209,20 +209,6 @@ def wrk(port, face, connections, seconds, model="ok"):
     return {"rps": int(requests) / float(took), "p50": float(p50), "p99": float(p99)}
 
 
-class Figures:
-    def __init__(self):
-        self.values, self.problems = {}, []
-
-    def add(self, name, value):
-        self.values.setdefault(name, []).append(value)
-
-    def median(self, name):
-        return statistics.median(self.values[name])
-
-    def has(self, name):
-        return name in self.values
-
-
 @contextlib.contextmanager
 def on_one_core():
     """Everything beside the proxy too: with a core for each, most of what one connection waits for is an idle core that wakes up."""
@@ -414,7 +400,7 @@ def main():
         options.streams = (most - 512) // 2
         say(f"{options.streams} streams, because a process may open no more than {most} files here")
 
-    figures = Figures()
+    figures = pipeline.Figures()
     for part in parts:
         {"overhead": overhead, "throughput": throughput, "streams": streams, "disconnect": disconnect}[part](figures, options)
 

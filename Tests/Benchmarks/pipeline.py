@@ -49,6 +49,22 @@ def free_port():
         return one.getsockname()[1]
 
 
+class Figures:
+    """What was measured, by name, several times each; and what went wrong."""
+
+    def __init__(self):
+        self.values, self.problems = {}, []
+
+    def add(self, name, value):
+        self.values.setdefault(name, []).append(value)
+
+    def median(self, name):
+        return statistics.median(self.values[name])
+
+    def has(self, name):
+        return name in self.values
+
+
 class Server:
     def __init__(self, name, start, path, post):
         self.name, self._start, self.path, self.post = name, start, path, post

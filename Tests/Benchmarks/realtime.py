@@ -35,19 +35,10 @@ PARTS = ["idle", "fanout", "joins", "connects", "slow"]
 SPARE = 512
 
 
-class Server:
+class Server(pipeline.Figures):
     def __init__(self, name, command, environment=lambda port: {}):
+        super().__init__()
         self.name, self.command, self.environment = name, command, environment
-        self.figures, self.problems = {}, []
-
-    def add(self, name, value):
-        self.figures.setdefault(name, []).append(value)
-
-    def median(self, name):
-        return statistics.median(self.figures[name])
-
-    def has(self, name):
-        return name in self.figures
 
 
 class Running:
@@ -330,11 +321,11 @@ def main():
             continue
         cells = []
         for server in servers:
-            values = server.figures.get(name, [])
+            values = server.values.get(name, [])
             cells.append(f"{server.median(name):.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})" if values else "never")
         ratio = f"{ours.median(name) / peer.median(name):7.2f}" if ours.has(name) and peer.has(name) and peer.median(name) else "      -"
         print(f"{title:52} {cells[0]:>28} {cells[1]:>28} {ratio}")
-    if floor.figures:
+    if floor.values:
         price = floor.median("us/delivery")
         print(f"floor: {floor.median('deliveries/s'):.0f} deliveries/s, {price:.2f} us of CPU each: {price / ours.median('us/delivery'):.2f} of swiftlet's, "
               f"{price / peer.median('us/delivery'):.2f} of deno's; one send a delivery can't do better than {peer.median('us/delivery') / price:.2f} x deno")
@@ -342,7 +333,7 @@ def main():
         for problem in server.problems:
             print(f"     {server.name}: {problem}")
     if options.json:
-        pathlib.Path(options.json).write_text(json.dumps({one.name: {"figures": one.figures, "problems": one.problems} for one in servers + [floor]}, indent=1))
+        pathlib.Path(options.json).write_text(json.dumps({one.name: {"figures": one.values, "problems": one.problems} for one in servers + [floor]}, indent=1))
 
     checks = []
     if "idle" in parts:
@@ -359,8 +350,8 @@ def main():
         checks.append(("joins/s", ours.median("joins/s"), ">=", 2000.0))
     if "slow" in parts:
         checks += [
-            ("slow reader closed, share of the rounds", statistics.mean(ours.figures["slow closed"]), ">=", 1.0),
-            ("rounds in which a slow reader harmed the others", sum(ours.figures["others harmed"]), "<", 1.0),
+            ("slow reader closed, share of the rounds", statistics.mean(ours.values["slow closed"]), ">=", 1.0),
+            ("rounds in which a slow reader harmed the others", sum(ours.values["others harmed"]), "<", 1.0),
         ]
     checks.append(("deliveries lost or doubled, sockets lost, joins refused: kinds of", len(ours.problems), "<", 1.0))
     print()
@@ -369,9 +360,9 @@ def main():
         good = value >= bar if sign == ">=" else value < bar
         missed += not good
         print(f"{'ok  ' if good else 'MISS'} {name}: {value:.2f} (bar {sign} {bar:g})")
-    if any(max(server.figures.get("load cpu", [0])) > 0.95 for server in servers):
+    if any(max(server.values.get("load cpu", [0])) > 0.95 for server in servers):
         print("     the load used its whole core in some fan-out: the server may be faster than shown")
-    if not options.both_cores and min([1.0] + ours.figures.get("share", []) + peer.figures.get("share", [])) < 0.85:
+    if not options.both_cores and min([1.0] + ours.values.get("share", []) + peer.values.get("share", [])) < 0.85:
         print("     a server got less than 85 % of its core: the machine was not quiet, or the load was the limit; trust us of CPU more than rates")
     return 1 if missed and not options.both_cores else 0
 

@@ -12,9 +12,10 @@ final class Channel {
     let isPrivate: Bool
     let presenceKey: String
     /// Who this is when it comes back, hashed.
-    let identity: String?
+    private(set) var identity: String?
+    private let key: String
     private let broadcast: JoinRequest.Broadcast
-    var facts: TokenFacts
+    private(set) var facts: TokenFacts
     private(set) var permissions: ChannelPermissions
     /// In its lane's list.
     var position = -1
@@ -33,7 +34,7 @@ final class Channel {
 
     init(
         id: UInt64, session: Session, topic: Topic, joinRef: RawJSON?, request: JoinRequest, facts: TokenFacts,
-        permissions: ChannelPermissions, admission: Topic.Admission
+        identity: String?, permissions: ChannelPermissions, admission: Topic.Admission
     ) {
         self.id = id
         self.session = session
@@ -41,7 +42,8 @@ final class Channel {
         self.joinRef = joinRef
         isPrivate = request.isPrivate
         presenceKey = request.presence.key.isEmpty ? Hub.freshID() : request.presence.key
-        identity = Channel.identity(of: facts, presenceKey: request.presence.key).map { Place.hash($0) }
+        key = request.presence.key
+        self.identity = identity
         broadcast = request.broadcast
         self.facts = facts
         self.permissions = permissions
@@ -147,10 +149,16 @@ final class Channel {
         behind = []
     }
 
-    /// Who somebody is across sockets; nil for one who cannot be told from others.
+    /// Who somebody is across sockets, hashed; nil for one who cannot be told from others.
     static func identity(of facts: TokenFacts, presenceKey: String) -> String? {
         if facts.subject == nil, presenceKey.isEmpty { return nil }
-        return "\(facts.role)|\(facts.subject ?? "")|\(facts.sessionID ?? "")|\(presenceKey)"
+        return Place.hash("\(facts.role)|\(facts.subject ?? "")|\(facts.sessionID ?? "")|\(presenceKey)")
+    }
+
+    /// It goes on with another token: what its owner misses later is kept for who that one says it is.
+    func take(_ facts: TokenFacts) {
+        self.facts = facts
+        identity = Channel.identity(of: facts, presenceKey: key)
     }
 
     var party: MessagingParty {

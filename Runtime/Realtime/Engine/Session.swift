@@ -71,9 +71,9 @@ package final class Session: @unchecked Sendable {
         let now = hub.now()
         let rate = Double(hub.limits.messagesPerSecond)
         messageRate = TokenBucket(perSecond: rate, burst: rate * 2, now: now)
-        // Everything a client has may come back at once after an outage.
         // Everything counts here, also what means nothing.
         frameRate = TokenBucket(perSecond: rate * 4, burst: rate * 8 + Double(hub.limits.maxChannels) * 4, now: now)
+        // Everything a client has may come back at once after an outage.
         joinRate = TokenBucket(perSecond: rate, burst: Double(hub.limits.maxChannels) * 2, now: now)
         lonelySince = now
         lane.add(self)
@@ -289,7 +289,7 @@ package final class Session: @unchecked Sendable {
         let admission = topic.admit(
             to: lane, reads: granted.contains(.broadcastRead), replay: request.broadcast.replay,
             returning: identity.map {
-                Topic.Returning(identity: Place.hash($0), isPerson: facts.subject != nil, ref: joining.message.ref?.counter)
+                Topic.Returning(identity: $0, isPerson: facts.subject != nil, ref: joining.message.ref?.counter)
             },
             wantsPresence: wantsPresence,
             now: hub.now(), grown: { hub.counters.historyBytes.add($0, ordering: .relaxed) })
@@ -297,7 +297,7 @@ package final class Session: @unchecked Sendable {
         guard let admission else { return enter(joining, granted) }
         let channel = Channel(
             id: hub.nextID(), session: self, topic: topic, joinRef: joining.joinRef, request: request, facts: facts,
-            permissions: granted, admission: admission)
+            identity: identity, permissions: granted, admission: admission)
         slots[Array(message.topic.utf8)] = .open(channel)
         lane.add(channel)
         hub.counters.channels.add(1, ordering: .relaxed)
@@ -444,11 +444,12 @@ package final class Session: @unchecked Sendable {
         if channel.facts.subject != facts.subject {
             // Somebody else from here on, such as a visitor who has signed in.
             hub.left(channel.topic, channel.party)
-            channel.facts = facts
+            channel.take(facts)
             greet(facts.subject)
             hub.joined(channel.topic, channel.party)
+        } else {
+            channel.take(facts)
         }
-        channel.facts = facts
         earliestExpiry = min(earliestExpiry, facts.expiry)
         guard channel.isPrivate else { return }
         if let granted = hub.authority.granted(facts, in: channel.topic.name) { return change(channel, to: granted) }

@@ -65,6 +65,29 @@ import Testing
         #expect(stranger.broadcasts().isEmpty)
     }
 
+    @Test func `a visitor who signed in comes back as who it became`() {
+        let bench = EngineBench()
+        let (a, b) = (TestClient(bench, "a"), TestClient(bench, ":anon"))
+        a.join("room")
+        b.join("room")
+        b.say("room", "access_token", #"{"access_token":"b"}"#)
+        a.broadcast("room", "m", #"{"n":1}"#)
+        bench.run()
+        b.session.mark()
+        b.session.confirm()
+        b.session.closed()
+        a.broadcast("room", "m", #"{"n":2}"#)
+        bench.run()
+        let back = TestClient(bench, "b")
+        back.skipRefs(to: 9)
+        back.join("room")
+        #expect(back.broadcasts().map { $0.n ?? -1 } == [2])
+        let visitor = TestClient(bench, ":anon")
+        visitor.skipRefs(to: 9)
+        visitor.join("room")
+        #expect(visitor.broadcasts().isEmpty)
+    }
+
     @Test func `one who left has missed nothing`() {
         let bench = EngineBench()
         let (a, b) = (TestClient(bench, "a"), TestClient(bench, "b"))

@@ -1,4 +1,4 @@
-public import Swiftlet
+import Swiftlet
 public import SwiftletJSON
 package import SwiftletRealtime
 import Synchronization

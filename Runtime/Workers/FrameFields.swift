@@ -1,4 +1,4 @@
-package import NIOCore
+import NIOCore
 
 // The parts of payloads. Every length is checked against what is there before anything is made of it.
 

@@ -52,8 +52,8 @@ final class WorkerLog: @unchecked Sendable {
     }
 }
 
-/// Reads one pipe of a worker, line by line.
-final class PipeReader: ChannelInboundHandler {
+/// Reads one pipe of a worker, line by line. It lives on its pool's loop.
+final class PipeReader: ChannelInboundHandler, @unchecked Sendable {
     typealias InboundIn = ByteBuffer
 
     private let log: WorkerLog

@@ -1,5 +1,5 @@
 import Glibc
-package import Logging
+import Logging
 import NIOCore
 import NIOPosix
 package import Swiftlet

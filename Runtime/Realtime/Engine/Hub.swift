@@ -1,6 +1,6 @@
 import NIOCore
-package import Swiftlet
-package import SwiftletJSON
+import Swiftlet
+import SwiftletJSON
 package import Synchronization
 
 /// All topics of a host, and everybody in them. The one place through which every message goes, whoever sends it: a broker that joins

@@ -1,4 +1,4 @@
-package import NIOCore
+import NIOCore
 import Swiftlet
 import SwiftletJSON
 import SwiftletWebSocket

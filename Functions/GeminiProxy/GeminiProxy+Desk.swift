@@ -45,8 +45,8 @@ extension GeminiProxy {
                 // A model with no time to answer would only be blamed for it.
                 guard told == nil || ContinuousClock.now.duration(to: deadline) > Desk.leastTime else { break }
                 var probing = false
-                let health = call.health(of: model)
-                switch admit(health) {
+                let name = call.health(of: model)
+                switch admit(name) {
                 case .asked(let isProbe): probing = isProbe
                 case .leftAlone(let fault):
                     if told == nil { told = fault }
@@ -63,20 +63,20 @@ extension GeminiProxy {
                     do {
                         let left = begin.duration(to: deadline)
                         let value = try await attempt(model, place == plan.count - 1, left)
-                        if isWhole || probing { succeeded(health) }
+                        if isWhole || probing { succeeded(name) }
                         trace.landed(on: model, fallback: place > 0)
                         return value
                     } catch let caught as Fault {
                         fault = caught
                     } catch {
-                        if probing { gaveUpProbe(health) }
+                        if probing { gaveUpProbe(name) }
                         throw error
                     }
                     trace.faults.append(fault)
                     // The caller hears of the model it asked for, unless that one was only left alone.
                     if place == 0 || told == nil || told?.kind == .leftAlone { told = fault }
                     let wasHurried = fault.kind == .silent && begin.duration(to: .now) < call.setup.firstByte
-                    note(fault, health, probing: probing, wasHurried: wasHurried, call.setup)
+                    note(fault, name, probing: probing, wasHurried: wasHurried, call.setup)
                     let left = ContinuousClock.now.duration(to: deadline)
                     let step = Journey.step(
                         after: fault, attempt: tries, probing: probing, base: call.setup.retryBase, left: left,
@@ -84,11 +84,11 @@ extension GeminiProxy {
                     switch step {
                     case .again(let wait):
                         // Others may have seen it fail too: a model that is left alone is not asked again.
-                        guard isWell(health) || probing, repeats.takeRepeat() else { break calls }
+                        guard isWell(name) || probing, repeats.takeRepeat() else { break calls }
                         call.context.count("gemini_retries", labels: [("model", model.name)])
                         try await Task.sleep(for: wait)
                     case .next(let time):
-                        if let time, !probing { leaveAlone(health, for: time, after: fault) }
+                        if let time, !probing { leaveAlone(name, for: time, after: fault) }
                         break calls
                     case .larger:
                         reads = model.context

@@ -34,6 +34,8 @@ struct JSONDocument {
 
     @inline(__always)
     func open(_ bytes: UnsafeRawBufferPointer, limits: JSONLimits) throws(JSONError) {
+        // Before any of it is copied.
+        guard bytes.count < Int(UInt32.max) else { throw JSONError(.tooLong, at: 0) }
         defer { state.pointee.nodes = state.pointee.storage.base }
         let text = state.pointee.text.copy(bytes)
         try JSONTape.scan(text, limits: limits, into: &state.pointee.storage)

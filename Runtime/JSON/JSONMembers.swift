@@ -2,12 +2,9 @@
 struct JSONPlace {
     let object: UInt32
     let epoch: UInt32
+}
 
-    init(object: UInt32, epoch: UInt32) {
-        self.object = object
-        self.epoch = epoch
-    }
-
+extension JSONPlace {
     @inline(__always)
     init(_ object: Int, in document: JSONDocument) {
         self.init(object: UInt32(truncatingIfNeeded: object), epoch: document.epoch)

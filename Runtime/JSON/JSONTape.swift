@@ -27,7 +27,6 @@ struct JSONTape {
     ///
     /// - Parameter bytes: followed by ``padding`` zeros, which no document has, so that nothing looks for the end at every byte.
     static func scan(_ bytes: UnsafeRawBufferPointer, limits: JSONLimits, into nodes: inout JSONNodes) throws(JSONError) {
-        guard bytes.count < Int(UInt32.max) else { throw JSONError(.tooLong, at: 0) }
         guard let start = bytes.baseAddress, bytes.count > 0 else { throw JSONError(.unexpectedEnd, at: 0) }
         let source = JSONSource(base: start.assumingMemoryBound(to: UInt8.self), end: bytes.count, limits: limits)
         var tape = JSONTape(source: source, nodes: nodes)

@@ -232,6 +232,15 @@ private func read<Value: Decodable>(_ type: Value.Type, _ text: String) throws -
         #expect(cut == 123)
     }
 
+    @Test func `more bytes than a document may have are refused before any is read`() {
+        withUnsafeBytes(of: UInt64(0)) { few in
+            // Whoever copied or read them would leave the eight that are there.
+            let claimed = UnsafeRawBufferPointer(start: few.baseAddress, count: 1 << 33)
+            let error = #expect(throws: JSONError.self) { try JSON.check(claimed) }
+            #expect(error?.code == .tooLong)
+        }
+    }
+
     @Test func `a zero is a byte like any other that may not stand there`() {
         for text in [
             "\0", "1\0", "[1\0]", "[1]\0", "{\"a\"\0:1}", "\"a\0b\"", "\"abcdefghijklmno\0\"", "tru\0", "1.\0", "[\0", "\"\\\0\"",

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -55,6 +56,22 @@ static inline int swiftlet_pipe(int *read_end, int *write_end) {
     *read_end = ends[0];
     *write_end = ends[1];
     return 0;
+}
+
+/// Something a thread can sleep on with `poll`: it is readable from when it is rung until it is silenced.
+static inline int swiftlet_bell(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+
+static inline void swiftlet_ring(int bell) {
+    const uint64_t one = 1;
+    // It fails only where it has been rung so often already that it stays readable.
+    ssize_t ignored = write(bell, &one, sizeof one);
+    (void)ignored;
+}
+
+static inline void swiftlet_silence(int bell) {
+    uint64_t count;
+    ssize_t ignored = read(bell, &count, sizeof count);
+    (void)ignored;
 }
 
 static inline int swiftlet_duplicate_above(int descriptor, int lowest) { return fcntl(descriptor, F_DUPFD_CLOEXEC, lowest); }

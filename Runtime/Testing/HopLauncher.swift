@@ -1,6 +1,4 @@
-import Dispatch
-import Glibc
-import NIOPosix
+import Foundation
 import Swiftlet
 import SwiftletHost
 import SwiftletWorkers
@@ -43,31 +41,35 @@ private final class HopWorker: LaunchedWorker {
         socket = ends[0]
         theirs = ends[1]
         let mine = ends[1]
-        DispatchQueue.global().async { [self] in
-            guard let boot = try? WorkerMain.readBoot(mine) else {
-                close(mine)
-                return hasEnded.store(true, ordering: .releasing)
-            }
-            let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-            let link = WorkerLink(loop: group.next(), ledger: nil) { [self] in
-                guard !hasEnded.exchange(true, ordering: .acquiringAndReleasing) else { return }
-                group.shutdownGracefully { _ in }
-            }
-            let egress = WorkerEgress(registration, settings: boot.settings, allowsPrivate: boot.allowsPrivateEgress) {
-                host, kind in
-                link.egressDenied(host: host, kind: kind)
-            }
-            let upstream = upstream
-            let capabilities = RemoteCapabilities(registration, boot: boot, link: link) { request in
-                if let upstream { return try await upstream(request) }
-                return try await egress.fetch(request)
-            }
-            link.start(
-                socket: mine, function: registration.name, executionID: boot.executionID,
-                calls: WorkerMain.calls(registration.policy),
-                invoker: InlineInvoker(registration, capabilities: capabilities, clock: clock),
-                ready: ReadyFrame(active: [], missing: []))
+        let thread = Thread { [self] in
+            serve(mine, registration, clock, upstream)
+            // From here on nobody shuts down what may be somebody else's.
+            hasEnded.store(true, ordering: .releasing)
+            close(mine)
         }
+        // As much as the first thread of a process has.
+        thread.stackSize = 8 << 20
+        thread.start()
+    }
+
+    private func serve(
+        _ socket: Int32, _ registration: Registration, _ clock: HostClock,
+        _ upstream: (@Sendable (OutboundRequest) async throws -> OutboundResponse)?
+    ) {
+        guard let boot = try? WorkerMain.readBoot(socket) else { return }
+        let link = WorkerLink(socket: socket, ledger: nil)
+        let egress = WorkerEgress(registration, settings: boot.settings, allowsPrivate: boot.allowsPrivateEgress) {
+            host, kind in
+            link.egressDenied(host: host, kind: kind)
+        }
+        let capabilities = RemoteCapabilities(registration, boot: boot, link: link) { request in
+            if let upstream { return try await upstream(request) }
+            return try await egress.fetch(request)
+        }
+        link.run(
+            function: registration.name, executionID: boot.executionID, calls: WorkerMain.calls(registration.policy),
+            invoker: InlineInvoker(registration, capabilities: capabilities, clock: clock),
+            ready: ReadyFrame(active: [], missing: []))
     }
 
     struct POSIXFailure: Error { let code: Int32 }

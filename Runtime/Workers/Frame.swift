@@ -108,7 +108,11 @@ package struct FrameReader {
 
     /// The next whole frame, or `nil` until more bytes come.
     package mutating func next() throws(FrameProblem) -> Frame? {
-        guard buffer.readableBytes >= Frame.headLength else { return nil }
+        guard buffer.readableBytes >= Frame.headLength else {
+            // What was read is free for the next bytes.
+            if buffer.readableBytes == 0 { buffer = ByteBuffer() }
+            return nil
+        }
         let start = buffer.readerIndex
         guard let length = buffer.getInteger(at: start, endianness: .little, as: UInt32.self),
             let kindByte = buffer.getInteger(at: start + 4, as: UInt8.self),

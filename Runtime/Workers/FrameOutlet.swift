@@ -2,7 +2,7 @@ import Glibc
 import NIOCore
 import NIOPosix
 
-/// The sending half of the hop's socket, at either end.
+/// The sending half of the hop's socket, at the host's end.
 ///
 /// What the socket takes at once goes out with one system call; what it does not take waits in the channel, and so does all that comes after.
 /// It lives on the channel's loop.
@@ -16,7 +16,7 @@ final class FrameOutlet {
     /// More room than this is not kept for the next frames.
     private static let kept = 64 * 1024
 
-    /// Makes a channel of the hop's socket, at either end.
+    /// Makes a channel of the hop's socket.
     static func connect(_ socket: Int32, on loop: any EventLoop, _ handler: some ChannelHandler) -> EventLoopFuture<any Channel> {
         let handler = NIOLoopBound(handler, eventLoop: loop)
         return ClientBootstrap(group: loop)

@@ -1,17 +1,14 @@
 import Logging
 package import NIOCore
-import NIOPosix
 package import Swiftlet
 
-/// The worker's end of the hop: frames in, invocations run, frames out. It lives on the worker's one loop.
+/// The worker's end of the hop: frames in, invocations run, frames out. It lives on the worker's one loop, whose thread makes it.
 package final class WorkerLink: @unchecked Sendable {
-    private let loop: any EventLoop
+    /// Where handlers go on after they have waited.
+    package let loop: WorkerLoop
     private let ledger: WorkerLedger?
-    private let exit: @Sendable () -> Void
-    private var outlet: FrameOutlet?
     private var reader = FrameReader(fromWorker: false)
     private var out = ByteBuffer()
-    private var isFlushDue = false
     private var isReading = false
     /// What was counted and not told yet: each series once, however often it was counted.
     private var counts: [CounterKey: Int] = [:]
@@ -29,41 +26,31 @@ package final class WorkerLink: @unchecked Sendable {
     private var isDone = false
 
     /// - Parameters:
+    ///   - socket: to the host; it stays the caller's.
     ///   - ledger: where the host can see what runs; without one it learns it from frames alone.
-    ///   - exit: ends the process.
-    package init(loop: any EventLoop, ledger: WorkerLedger?, exit: @escaping @Sendable () -> Void) {
-        self.loop = loop
+    package init(socket: Int32, ledger: WorkerLedger?) {
+        loop = WorkerLoop(socket: socket)
         self.ledger = ledger
-        self.exit = exit
     }
 
+    /// Serves until the host is gone, or wants nothing more.
+    ///
     /// - Parameter calls: of the host that may be open at once.
-    package func start(
-        socket: Int32, function: FunctionName, executionID: String, calls: Int, invoker: InlineInvoker, ready: ReadyFrame
-    ) {
-        loop.execute {
-            self.callLimit = calls
-            self.function = function
-            self.executionID = executionID
-            self.invoker = invoker
-            self.out.writeFrame(.ready, stream: 0) { ready.write(to: &$0) }
-            let handler = LinkChannel(self)
-            FrameOutlet.connect(socket, on: self.loop, handler).whenComplete { result in
-                switch result {
-                case .success(let channel):
-                    self.outlet = FrameOutlet(channel, socket: socket)
-                    self.flush()
-                case .failure: self.exit()
-                }
-            }
-        }
+    package func run(function: FunctionName, executionID: String, calls: Int, invoker: InlineInvoker, ready: ReadyFrame) {
+        callLimit = calls
+        self.function = function
+        self.executionID = executionID
+        self.invoker = invoker
+        write(.ready, 0) { ready.write(to: &$0) }
+        loop.run(received: received, turned: flush)
     }
 
     // MARK: In
 
-    fileprivate func received(_ bytes: ByteBuffer) {
-        reader.feed(bytes)
+    private func received(_ bytes: ByteBuffer) {
         isReading = true
+        defer { isReading = false }
+        reader.feed(bytes)
         do throws(FrameProblem) {
             while let frame = try reader.next() { try take(frame) }
         } catch {
@@ -71,14 +58,6 @@ package final class WorkerLink: @unchecked Sendable {
             fatalError("the host sent a frame that cannot be: \(error.rawValue)")
         }
     }
-
-    fileprivate func readComplete() {
-        isReading = false
-        flush()
-    }
-
-    /// The host is gone, or wants nothing more.
-    fileprivate func closed() { exit() }
 
     private func take(_ frame: Frame) throws(FrameProblem) {
         switch frame.kind {
@@ -139,32 +118,26 @@ package final class WorkerLink: @unchecked Sendable {
     // MARK: Out
 
     fileprivate func onLoop(_ body: @escaping @Sendable () -> Void) {
-        if loop.inEventLoop { body() } else { loop.execute(body) }
+        if loop.isCurrent { body() } else { loop.execute(body) }
     }
 
+    /// What is written while frames are read, or while work is done, goes out with the rest of the batch.
     fileprivate func write(_ kind: FrameKind, _ stream: UInt32, flags: UInt8 = 0, _ body: (inout ByteBuffer) -> Void = { _ in }) {
         out.writeFrame(kind, stream: stream, flags: flags, body)
-        flushSoon()
     }
 
-    private func flushSoon() {
-        // What is written while frames are read goes out with the rest of the batch.
-        if isReading || isFlushDue { return }
-        isFlushDue = true
-        loop.execute {
-            self.isFlushDue = false
-            self.flush()
-        }
+    /// The last answer of a batch goes out at once: what is still to be tidied away is nothing its client should wait for.
+    fileprivate func flushLast() {
+        if isReading, reader.missing > 0 { flush() }
     }
 
     private func flush() {
-        guard let outlet else { return }
         // Before the answers it goes with: who has seen those finds it counted.
         if !counts.isEmpty {
             var told = takeCounts()
-            outlet.send(&told)
+            loop.send(&told)
         }
-        outlet.send(&out)
+        loop.send(&out)
     }
 
     /// Goes out with the next write, with everything else that is counted until then: a busy worker tells of many requests at once, and
@@ -174,7 +147,6 @@ package final class WorkerLink: @unchecked Sendable {
             let (sum, isTooMuch) = self.counts[key, default: 0].addingReportingOverflow(amount)
             self.counts[key] = isTooMuch ? CounterKey.largestAmount : min(sum, CounterKey.largestAmount)
             if self.counts.count >= CountFrame.most { self.flush() }
-            self.flushSoon()
         }
     }
 
@@ -321,6 +293,7 @@ private final class RunningRequest: InvocationReply, @unchecked Sendable {
                     ResponseFrame.writeHead(response, to: &$0)
                     if let body { $0.writeImmutableBuffer(body) }
                 }
+                self.link.flushLast()
                 return self.over()
             }
             self.begin(response, length: count)
@@ -449,15 +422,4 @@ private final class FrameBody: BodySource, @unchecked Sendable {
             continuation.resume(with: end.map { nil })
         }
     }
-}
-
-private final class LinkChannel: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-    private let link: WorkerLink
-    init(_ link: WorkerLink) { self.link = link }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) { link.received(unwrapInboundIn(data)) }
-    func channelReadComplete(context: ChannelHandlerContext) { link.readComplete() }
-    func channelInactive(context: ChannelHandlerContext) { link.closed() }
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 }

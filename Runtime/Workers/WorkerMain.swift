@@ -1,7 +1,6 @@
 import Glibc
 import Logging
 import NIOCore
-import NIOPosix
 package import Swiftlet
 
 /// The process of a worker, from its start to its end.
@@ -34,20 +33,16 @@ package enum WorkerMain {
         if let report, let late = report.missing.first(where: { $0.name == "single-thread" }) {
             fail("cannot be contained: \(late)")
         }
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let link = WorkerLink(loop: group.next(), ledger: page) {
-            fflush(nil)
-            _exit(0)
-        }
+        let link = WorkerLink(socket: socket, ledger: page)
         let capabilities = RemoteCapabilities(registration, boot: boot, link: link, fetch: fetch(registration, boot, link))
         // From here on it is the function's own code that may end the process.
         let invoker = InlineInvoker(
-            registration, capabilities: capabilities, clock: .system, executor: LoopExecutor(group.next()))
-        link.start(
-            socket: socket, function: registration.name, executionID: boot.executionID,
-            calls: calls(registration.policy), invoker: invoker,
+            registration, capabilities: capabilities, clock: .system, executor: link.loop)
+        link.run(
+            function: registration.name, executionID: boot.executionID, calls: calls(registration.policy), invoker: invoker,
             ready: ReadyFrame(active: report?.active ?? [], missing: report?.missing.map(\.description) ?? []))
-        while true { pause() }
+        fflush(nil)
+        _exit(0)
     }
 
     /// Calls of its host, and connections, that a function may have open: one for each of its requests, and not fewer than 256.
@@ -62,7 +57,7 @@ package enum WorkerMain {
 
     /// The first frame, before anything runs that could be in its way.
     package static func readBoot(_ socket: Int32) throws(FrameProblem) -> BootFrame {
-        // NIO makes it non-blocking later; until then it may not be.
+        // It may not be non-blocking here, whoever made it.
         let flags = fcntl(socket, F_GETFL)
         guard flags >= 0 else { throw .unexpected }
         _ = fcntl(socket, F_SETFL, flags & ~O_NONBLOCK)

@@ -1,0 +1,164 @@
+import CLinux
+import Glibc
+package import NIOCore
+import Synchronization
+
+/// The one thread of a worker: what its host sends, and what handlers go on with after they have waited, one after the other.
+///
+/// One socket and a queue: a request that comes alone finds every step before it cold, so there are few. It belongs to the thread that makes
+/// it, which `run` keeps until the socket ends.
+package final class WorkerLoop: TaskExecutor, @unchecked Sendable {
+    private enum Work {
+        case job(UnownedJob)
+        case call(@Sendable () -> Void)
+    }
+
+    private struct Queue {
+        var waiting: [Work] = []
+        /// The loop looks at the queue before it sleeps.
+        var isAwake = true
+    }
+
+    private let thread = pthread_self()
+    private let queue = Mutex(Queue())
+    /// Readable when there is work for a loop that sleeps.
+    private let bell: Int32
+    private let socket: Int32
+    /// What is being worked off; kept for its memory.
+    private var batch: [Work] = []
+    /// What the socket has not taken yet.
+    private var unsent = CircularBuffer<ByteBuffer>()
+    private var room = ByteBuffer()
+    private var roomSize = WorkerLoop.leastRoom
+
+    private static let leastRoom = 16 * 1024
+    private static let mostRoom = 128 * 1024
+    /// Reads before anything else has its turn.
+    private static let readsInTurn = 4
+    /// More room than this is not kept for the next frames.
+    private static let keptRoom = 64 * 1024
+
+    /// - Parameter socket: to the host; it stays the caller's, who closes it after ``run(received:turned:)``.
+    package init(socket: Int32) {
+        self.socket = socket
+        bell = swiftlet_bell()
+        precondition(bell >= 0, "no descriptor left to wake a worker with")
+    }
+
+    deinit { close(bell) }
+
+    /// The caller is on the loop's thread.
+    package var isCurrent: Bool { pthread_equal(thread, pthread_self()) != 0 }
+
+    /// Calls `body` on the loop, after everything that was given to it before.
+    package func execute(_ body: @escaping @Sendable () -> Void) { add(.call(body)) }
+
+    package func enqueue(_ job: consuming ExecutorJob) { add(.job(UnownedJob(job))) }
+
+    private func add(_ work: Work) {
+        let sleeps = queue.withLock { queue in
+            queue.waiting.append(work)
+            defer { queue.isAwake = true }
+            return !queue.isAwake
+        }
+        if sleeps { swiftlet_ring(bell) }
+    }
+
+    /// Serves until the other end of the socket is gone, or wants nothing more.
+    ///
+    /// - Parameters:
+    ///   - received: bytes as they come.
+    ///   - turned: after bytes, and after work; before the loop sleeps, at the latest.
+    package func run(received: (ByteBuffer) -> Void, turned: () -> Void) {
+        var watched = [pollfd(fd: socket, events: 0, revents: 0), pollfd(fd: bell, events: Int16(POLLIN), revents: 0)]
+        while true {
+            let mayWork = work()
+            turned()
+            watched[0].events = Int16(unsent.isEmpty ? POLLIN : POLLIN | POLLOUT)
+            // What came meanwhile does not keep the socket waiting.
+            guard poll(&watched, 2, mayWork || !sleeps() ? 0 : -1) >= 0 else {
+                precondition(errno == EINTR || errno == EAGAIN || errno == ENOMEM, "poll: \(errno)")
+                continue
+            }
+            if watched[1].revents != 0 { swiftlet_silence(bell) }
+            guard watched[0].revents != 0 else { continue }
+            sendUnsent()
+            guard read(received) else { return }
+            turned()
+        }
+    }
+
+    /// What was given to the loop until now. True when there was any: then there may be more.
+    private func work() -> Bool {
+        queue.withLock { swap(&$0.waiting, &batch) }
+        if batch.isEmpty { return false }
+        for one in batch {
+            switch one {
+            case .job(let job): job.runSynchronously(on: asUnownedTaskExecutor())
+            case .call(let body): body()
+            }
+        }
+        batch.removeAll(keepingCapacity: true)
+        return true
+    }
+
+    /// False when work came since the last look. From then on who adds some rings.
+    private func sleeps() -> Bool {
+        queue.withLock { queue in
+            queue.isAwake = !queue.waiting.isEmpty
+            return !queue.isAwake
+        }
+    }
+
+    /// False when nothing more can come.
+    private func read(_ received: (ByteBuffer) -> Void) -> Bool {
+        for _ in 0..<WorkerLoop.readsInTurn {
+            if room.capacity == roomSize { room.clear() } else { room = ByteBufferAllocator().buffer(capacity: roomSize) }
+            let size = room.writableBytes
+            var count = 0
+            room.writeWithUnsafeMutableBytes(minimumWritableBytes: size) { bytes in
+                count = recv(socket, bytes.baseAddress, size, Int32(MSG_DONTWAIT))
+                return max(0, count)
+            }
+            if count < 0 { return errno == EAGAIN || errno == EINTR }
+            if count == 0 { return false }
+            received(room)
+            if count < size {
+                if count < size / 4 { roomSize = max(WorkerLoop.leastRoom, size / 2) }
+                return true
+            }
+            roomSize = min(WorkerLoop.mostRoom, size * 2)
+        }
+        return true
+    }
+
+    /// Sends all of `bytes` and empties them; what the socket does not take now goes out before anything else does.
+    package func send(_ bytes: inout ByteBuffer) {
+        guard bytes.readableBytes > 0 else { return }
+        if unsent.isEmpty { sendNow(&bytes) }
+        if bytes.readableBytes > 0 {
+            unsent.append(bytes)
+            bytes = ByteBuffer()
+        } else if bytes.storageCapacity > WorkerLoop.keptRoom {
+            bytes = ByteBuffer()
+        } else {
+            bytes.clear()
+        }
+    }
+
+    private func sendUnsent() {
+        while !unsent.isEmpty {
+            sendNow(&unsent[unsent.startIndex])
+            if unsent[unsent.startIndex].readableBytes > 0 { return }
+            unsent.removeFirst()
+        }
+    }
+
+    /// What is left in `bytes` the socket did not take. An error shows itself again to who reads.
+    private func sendNow(_ bytes: inout ByteBuffer) {
+        let count = bytes.withUnsafeReadableBytes {
+            Glibc.send(socket, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT | MSG_NOSIGNAL))
+        }
+        if count > 0 { bytes.moveReaderIndex(forwardBy: count) }
+    }
+}

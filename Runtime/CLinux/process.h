@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,19 @@ static inline void swiftlet_silence(int bell) {
     ssize_t ignored = read(bell, &count, sizeof count);
     (void)ignored;
 }
+
+// What the main queue of libdispatch, and so the main actor, has to do, for a main thread with a loop of its own. It exports these for the
+// run loops of Foundation.
+extern int _dispatch_get_main_queue_handle_4CF(void);
+extern void _dispatch_main_queue_callback_4CF(void *ignored);
+
+static inline int swiftlet_is_main_thread(void) { return getpid() == (pid_t)syscall(SYS_gettid); }
+
+/// A bell that rings when there is something to do on the main thread. It belongs to the process.
+static inline int swiftlet_main_queue_bell(void) { return _dispatch_get_main_queue_handle_4CF(); }
+
+/// Does it. Only for the main thread.
+static inline void swiftlet_work_main_queue(void) { _dispatch_main_queue_callback_4CF(NULL); }
 
 static inline int swiftlet_duplicate_above(int descriptor, int lowest) { return fcntl(descriptor, F_DUPFD_CLOEXEC, lowest); }
 

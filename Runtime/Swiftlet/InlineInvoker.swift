@@ -30,7 +30,8 @@ package final class InlineInvoker: Invoker {
         let run = InlineRun(invocation, clock: clock, capabilities: capabilities, reply: reply)
         let handler = function.handle
         // On the caller's thread until the handler first suspends: no hop for the handler that never does.
-        let task = Task.immediate(executorPreference: executor) { [invocation] in
+        // The main thread of a worker would make it a task somebody looks at a screen for.
+        let task = Task.immediate(priority: .medium, executorPreference: executor) { [invocation] in
             do {
                 let response = try await handler(invocation, Context(run))
                 try await InlineInvoker.deliver(response, to: reply)

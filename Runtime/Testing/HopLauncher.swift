@@ -28,8 +28,8 @@ private final class HopWorker: LaunchedWorker {
     /// The last it has begun is what frames say: nothing here can trap without ending the test.
     var begun: UInt64 { 0 }
     var running: UInt64 { 0 }
-    private let theirs: Int32
-    private let hasEnded = Atomic<Bool>(false)
+    /// The worker's end while it serves: whoever shuts it down does not hit somebody else's.
+    private let theirs: Mutex<Int32?>
 
     init(
         _ registration: Registration, clock: HostClock, upstream: (@Sendable (OutboundRequest) async throws -> OutboundResponse)?
@@ -39,13 +39,14 @@ private final class HopWorker: LaunchedWorker {
             throw POSIXFailure(code: errno)
         }
         socket = ends[0]
-        theirs = ends[1]
+        theirs = Mutex(ends[1])
         let mine = ends[1]
         let thread = Thread { [self] in
             serve(mine, registration, clock, upstream)
-            // From here on nobody shuts down what may be somebody else's.
-            hasEnded.store(true, ordering: .releasing)
-            close(mine)
+            theirs.withLock { theirs in
+                Glibc.close(mine)
+                theirs = nil
+            }
         }
         // As much as the first thread of a process has.
         thread.stackSize = 8 << 20
@@ -76,9 +77,7 @@ private final class HopWorker: LaunchedWorker {
 
     func usage() -> (processor: UInt64, resident: UInt64)? { nil }
     /// Its end of the socket is the link's; shutting it down is seen on both sides.
-    func kill() { if !hasEnded.load(ordering: .acquiring) { shutdown(theirs, Int32(SHUT_RDWR)) } }
-    func reap() -> WorkerExit? { hasEnded.load(ordering: .acquiring) ? .exited(0) : nil }
+    func kill() { theirs.withLock { if let theirs = $0 { shutdown(theirs, Int32(SHUT_RDWR)) } } }
+    func reap() -> WorkerExit? { theirs.withLock { $0 == nil ? .exited(0) : nil } }
     func close() {}
-
-    private func close(_ descriptor: Int32) { Glibc.close(descriptor) }
 }

@@ -107,7 +107,8 @@ extension RequestFrame {
         switch try payload.takeByte() {
         case 0:
             guard payload.readableBytes <= Frame.inlineBody else { throw .malformed }
-            body = .inline(payload)
+            // An empty one does not keep what it came in.
+            body = .inline(payload.readableBytes == 0 ? ByteBuffer() : payload)
         case 1:
             let length = try payload.take64()
             guard length > 0, length <= UInt64(Int32.max) else { throw .malformed }

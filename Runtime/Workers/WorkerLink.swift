@@ -43,6 +43,10 @@ package final class WorkerLink: @unchecked Sendable {
         self.invoker = invoker
         write(.ready, 0) { ready.write(to: &$0) }
         loop.run(received: received, turned: flush)
+        // Only where the process goes on: nobody answers any more.
+        runs.removeAll()
+        for call in self.calls.values { call.resume(returning: .refused(HTTPError(503, .overloaded, "The host is gone"))) }
+        self.calls.removeAll()
     }
 
     // MARK: In
@@ -214,7 +218,7 @@ package final class WorkerLink: @unchecked Sendable {
         guard !isDraining else { return }
         isDraining = true
         let invoker = invoker
-        Task {
+        Task(priority: .medium) {
             await invoker?.beforeUnload(reason, within: .nanoseconds(Int64(clamping: grace)))
             self.onLoop {
                 self.isSaved = true

@@ -6,7 +6,7 @@ import Synchronization
 /// The one thread of a worker: what its host sends, and what handlers go on with after they have waited, one after the other.
 ///
 /// One socket and a queue: a request that comes alone finds every step before it cold, so there are few. It belongs to the thread that makes
-/// it, which `run` keeps until the socket ends.
+/// it, which `run` keeps until the socket ends. On the main thread it does the work of the main actor and of the main queue, too.
 package final class WorkerLoop: TaskExecutor, @unchecked Sendable {
     private enum Work {
         case job(UnownedJob)
@@ -17,6 +17,8 @@ package final class WorkerLoop: TaskExecutor, @unchecked Sendable {
         var waiting: [Work] = []
         /// The loop looks at the queue before it sleeps.
         var isAwake = true
+        /// Nobody looks at it any more.
+        var hasEnded = false
     }
 
     private let thread = pthread_self()
@@ -24,14 +26,17 @@ package final class WorkerLoop: TaskExecutor, @unchecked Sendable {
     /// Readable when there is work for a loop that sleeps.
     private let bell: Int32
     private let socket: Int32
+    private let isMain = swiftlet_is_main_thread() != 0
+    /// Not while its thread is lent to the main queue, and not after the end. Only for its own thread.
+    private var isAtWork = true
     /// What is being worked off; kept for its memory.
     private var batch: [Work] = []
     /// What the socket has not taken yet.
     private var unsent = CircularBuffer<ByteBuffer>()
     private var room = ByteBuffer()
-    private var roomSize = WorkerLoop.leastRoom
+    private var roomSize = 16 * 1024
 
-    private static let leastRoom = 16 * 1024
+    private static let leastRoom = 4 * 1024
     private static let mostRoom = 128 * 1024
     /// Reads before anything else has its turn.
     private static let readsInTurn = 4
@@ -47,21 +52,25 @@ package final class WorkerLoop: TaskExecutor, @unchecked Sendable {
 
     deinit { close(bell) }
 
-    /// The caller is on the loop's thread.
-    package var isCurrent: Bool { pthread_equal(thread, pthread_self()) != 0 }
+    private var isOnThread: Bool { pthread_equal(thread, pthread_self()) != 0 }
 
-    /// Calls `body` on the loop, after everything that was given to it before.
+    /// The caller is the loop's work. What the main queue does is not: it waits its turn behind what was given to the loop before.
+    package var isCurrent: Bool { isOnThread && isAtWork }
+
+    /// Calls `body` on the loop, after everything that was given to it before; never, once the loop has ended.
     package func execute(_ body: @escaping @Sendable () -> Void) { add(.call(body)) }
 
     package func enqueue(_ job: consuming ExecutorJob) { add(.job(UnownedJob(job))) }
 
     private func add(_ work: Work) {
         let sleeps = queue.withLock { queue in
+            if queue.hasEnded { return false }
             queue.waiting.append(work)
             defer { queue.isAwake = true }
             return !queue.isAwake
         }
-        if sleeps { swiftlet_ring(bell) }
+        // Its own thread looks before it sleeps.
+        if sleeps, !isOnThread { swiftlet_ring(bell) }
     }
 
     /// Serves until the other end of the socket is gone, or wants nothing more.
@@ -71,20 +80,36 @@ package final class WorkerLoop: TaskExecutor, @unchecked Sendable {
     ///   - turned: after bytes, and after work; before the loop sleeps, at the latest.
     package func run(received: (ByteBuffer) -> Void, turned: () -> Void) {
         var watched = [pollfd(fd: socket, events: 0, revents: 0), pollfd(fd: bell, events: Int16(POLLIN), revents: 0)]
+        if isMain { watched.append(pollfd(fd: swiftlet_main_queue_bell(), events: Int16(POLLIN), revents: 0)) }
         while true {
             let mayWork = work()
             turned()
             watched[0].events = Int16(unsent.isEmpty ? POLLIN : POLLIN | POLLOUT)
             // What came meanwhile does not keep the socket waiting.
-            guard poll(&watched, 2, mayWork || !sleeps() ? 0 : -1) >= 0 else {
+            guard poll(&watched, nfds_t(watched.count), mayWork || !sleeps() ? 0 : -1) >= 0 else {
                 precondition(errno == EINTR || errno == EAGAIN || errno == ENOMEM, "poll: \(errno)")
                 continue
             }
             if watched[1].revents != 0 { swiftlet_silence(bell) }
+            if isMain, watched[2].revents != 0 {
+                swiftlet_silence(watched[2].fd)
+                isAtWork = false
+                swiftlet_work_main_queue()
+                isAtWork = true
+            }
             guard watched[0].revents != 0 else { continue }
             sendUnsent()
-            guard read(received) else { return }
+            guard read(received) else { return end() }
             turned()
+        }
+    }
+
+    private func end() {
+        isAtWork = false
+        var dropped: [Work] = []
+        queue.withLock { queue in
+            queue.hasEnded = true
+            swap(&queue.waiting, &dropped)
         }
     }
 

@@ -1,3 +1,4 @@
+import Dispatch
 import Glibc
 import HTTPTypes
 import Swiftlet
@@ -19,6 +20,27 @@ struct Once: EdgeFunction {
     func handle(_ request: Request<Void>, from _: Anyone, in context: Context) async throws -> Response {
         context.log.info("served", metadata: ["n": "\(request.query["n"] ?? "")"])
         return .text(request.query["n"] ?? "")
+    }
+}
+
+/// Works where programs of one thread do: with the main actor, and with the main queue that older libraries know.
+struct OnMainThread: EdgeFunction {
+    static let name: FunctionName = "on-main-thread"
+    static let policy = Policy(methods: [.get], rateLimit: .none, body: .none, concurrency: 2048)
+    @MainActor private static var visits = 0
+
+    func handle(_ request: Request<Void>, from _: Anyone, in context: Context) async throws -> Response {
+        let visit = await Self.visit()
+        let visits = await withCheckedContinuation { continuation in
+            DispatchQueue.main.async { continuation.resume(returning: MainActor.assumeIsolated { Self.visits }) }
+        }
+        return .text("\(visit) \(visits)")
+    }
+
+    @MainActor private static func visit() async -> Int {
+        await Task.yield()
+        visits += 1
+        return visits
     }
 }
 

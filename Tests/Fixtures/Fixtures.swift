@@ -28,6 +28,7 @@ import SwiftletJSON
     Strict.self
     Innocent.self
     Once.self
+    OnMainThread.self
     Saves.self
     Speaks.self
     Reports.self

@@ -8,6 +8,7 @@ import socket
 import threading
 import urllib.request
 
+import pytest
 from crowd import WorkerHost, crowd, get, is_alive, until
 
 FUNCTIONS = "/functions/v1/"
@@ -92,6 +93,21 @@ def test_what_was_begun_is_answered_with_an_error_and_not_repeated():
         running(host, "slow", 0)
     finally:
         assert host.stop() == 0
+
+
+@pytest.mark.parametrize("flags", [(), ("--inline",)], ids=["isolated", "inline"])
+def test_the_main_actor_and_the_main_queue_work(flags):
+    host = WorkerHost("on-main-thread", *flags)
+
+    async def many():
+        return await asyncio.gather(*(get(host.port, "/functions/v1/on-main-thread") for _ in range(200)))
+
+    answers = asyncio.run(many())
+    assert [answer.status for answer in answers] == [200] * 200
+    visits = [tuple(map(int, answer.body.split())) for answer in answers]
+    assert sorted(visit for visit, _ in visits) == list(range(1, 201))
+    assert all(visit <= seen <= 200 for visit, seen in visits)
+    assert host.stop() == 0
 
 
 def test_a_worker_that_stands_still_is_replaced():

@@ -195,4 +195,21 @@ import Testing
         })
         #expect(await apart { running.end() } == [])
     }
+
+    private final class Kept: Sendable {}
+
+    @Test func `what is given to a loop that has ended is let go of, and not done`() async throws {
+        let running = try Running()
+        let loop = try #require(running.loop)
+        _ = await apart { running.end() }
+        let isDone = NIOLockedValueBox(false)
+        weak var kept: Kept?
+        do {
+            let given = Kept()
+            kept = given
+            loop.execute { withExtendedLifetime(given) { isDone.withLockedValue { $0 = true } } }
+        }
+        #expect(kept == nil)
+        #expect(!isDone.withLockedValue { $0 })
+    }
 }

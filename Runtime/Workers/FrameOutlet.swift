@@ -13,9 +13,6 @@ final class FrameOutlet {
     /// Writes the channel still holds.
     private var waiting = 0
 
-    /// More room than this is not kept for the next frames.
-    private static let kept = 64 * 1024
-
     /// Makes a channel of the hop's socket.
     static func connect(_ socket: Int32, on loop: any EventLoop, _ handler: some ChannelHandler) -> EventLoopFuture<any Channel> {
         let handler = NIOLoopBound(handler, eventLoop: loop)
@@ -40,18 +37,14 @@ final class FrameOutlet {
     /// - Parameter taken: called when the socket has taken them; never, when the channel ends before.
     func send(_ bytes: inout ByteBuffer, taken: (@Sendable () -> Void)? = nil) {
         guard channel.isActive, bytes.readableBytes > 0 else { return }
-        if waiting == 0 { sendNow(&bytes) }
+        if waiting == 0 { bytes.sendNow(socket) }
         guard bytes.readableBytes > 0 else {
-            if bytes.storageCapacity > FrameOutlet.kept {
-                bytes = channel.allocator.buffer(capacity: FrameOutlet.kept)
-            } else {
-                bytes.clear()
-            }
+            bytes.makeRoom()
             taken?()
             return
         }
         let rest = bytes
-        bytes = channel.allocator.buffer(capacity: min(rest.readableBytes, FrameOutlet.kept))
+        bytes = ByteBuffer()
         waiting += 1
         let promise = channel.eventLoop.makePromise(of: Void.self)
         promise.futureResult.assumeIsolated().whenComplete { result in
@@ -60,12 +53,16 @@ final class FrameOutlet {
         }
         channel.writeAndFlush(rest, promise: promise)
     }
+}
 
-    /// What is left in `bytes` the socket did not take. An error shows itself again to the channel, whose business it is.
-    private func sendNow(_ bytes: inout ByteBuffer) {
-        let count = bytes.withUnsafeReadableBytes {
-            Glibc.send(socket, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT | MSG_NOSIGNAL))
-        }
-        if count > 0 { bytes.moveReaderIndex(forwardBy: count) }
+// How both ends of the hop send.
+extension ByteBuffer {
+    /// Sends what the socket takes at once; the rest is left. An error shows itself again to who reads.
+    mutating func sendNow(_ socket: Int32) {
+        let count = withUnsafeReadableBytes { Glibc.send(socket, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT | MSG_NOSIGNAL)) }
+        if count > 0 { moveReaderIndex(forwardBy: count) }
     }
+
+    /// Empty, for the next frames. Much room is not kept for them.
+    mutating func makeRoom() { if storageCapacity > 64 * 1024 { self = ByteBuffer() } else { clear() } }
 }

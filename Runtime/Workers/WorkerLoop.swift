@@ -40,14 +40,12 @@ package final class WorkerLoop: TaskExecutor, @unchecked Sendable {
     private static let mostRoom = 128 * 1024
     /// Reads before anything else has its turn.
     private static let readsInTurn = 4
-    /// More room than this is not kept for the next frames.
-    private static let keptRoom = 64 * 1024
 
     /// - Parameter socket: to the host; it stays the caller's, who closes it after ``run(received:turned:)``.
     package init(socket: Int32) {
         self.socket = socket
         bell = swiftlet_bell()
-        precondition(bell >= 0, "no descriptor left to wake a worker with")
+        if bell < 0 { fatalError("no descriptor left to wake a worker with: error \(errno)") }
     }
 
     deinit { close(bell) }
@@ -87,7 +85,8 @@ package final class WorkerLoop: TaskExecutor, @unchecked Sendable {
             watched[0].events = Int16(unsent.isEmpty ? POLLIN : POLLIN | POLLOUT)
             // What came meanwhile does not keep the socket waiting.
             guard poll(&watched, nfds_t(watched.count), mayWork || !sleeps() ? 0 : -1) >= 0 else {
-                precondition(errno == EINTR || errno == EAGAIN || errno == ENOMEM, "poll: \(errno)")
+                let error = errno
+                guard [EINTR, EAGAIN, ENOMEM].contains(error) else { fatalError("a worker cannot wait: error \(error)") }
                 continue
             }
             if watched[1].revents != 0 { swiftlet_silence(bell) }
@@ -141,11 +140,13 @@ package final class WorkerLoop: TaskExecutor, @unchecked Sendable {
             if room.capacity == roomSize { room.clear() } else { room = ByteBufferAllocator().buffer(capacity: roomSize) }
             let size = room.writableBytes
             var count = 0
+            var error: Int32 = 0
             room.writeWithUnsafeMutableBytes(minimumWritableBytes: size) { bytes in
                 count = recv(socket, bytes.baseAddress, size, Int32(MSG_DONTWAIT))
+                error = errno
                 return max(0, count)
             }
-            if count < 0 { return errno == EAGAIN || errno == EINTR }
+            if count < 0 { return error == EAGAIN || error == EINTR }
             if count == 0 { return false }
             received(room)
             if count < size {
@@ -160,30 +161,20 @@ package final class WorkerLoop: TaskExecutor, @unchecked Sendable {
     /// Sends all of `bytes` and empties them; what the socket does not take now goes out before anything else does.
     package func send(_ bytes: inout ByteBuffer) {
         guard bytes.readableBytes > 0 else { return }
-        if unsent.isEmpty { sendNow(&bytes) }
+        if unsent.isEmpty { bytes.sendNow(socket) }
         if bytes.readableBytes > 0 {
             unsent.append(bytes)
             bytes = ByteBuffer()
-        } else if bytes.storageCapacity > WorkerLoop.keptRoom {
-            bytes = ByteBuffer()
         } else {
-            bytes.clear()
+            bytes.makeRoom()
         }
     }
 
     private func sendUnsent() {
         while !unsent.isEmpty {
-            sendNow(&unsent[unsent.startIndex])
+            unsent[unsent.startIndex].sendNow(socket)
             if unsent[unsent.startIndex].readableBytes > 0 { return }
             unsent.removeFirst()
         }
-    }
-
-    /// What is left in `bytes` the socket did not take. An error shows itself again to who reads.
-    private func sendNow(_ bytes: inout ByteBuffer) {
-        let count = bytes.withUnsafeReadableBytes {
-            Glibc.send(socket, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT | MSG_NOSIGNAL))
-        }
-        if count > 0 { bytes.moveReaderIndex(forwardBy: count) }
     }
 }

@@ -44,8 +44,10 @@ private final class Listeners: Sendable {
     let all = Locked<[EchoListener]>([])
     /// A client may see the answer to its handshake a moment before its listener is written down.
     subscript(index: Int) -> EchoListener {
-        for _ in 0..<10_000 where count <= index { usleep(1000) }
-        return all.withLock { $0[index] }
+        get throws {
+            for _ in 0..<10_000 where count <= index { usleep(1000) }
+            return try all.withLock { try #require($0.count > index ? $0[index] : nil, "no such connection became a socket") }
+        }
     }
     var count: Int { all.withLock { $0.count } }
 
@@ -143,8 +145,8 @@ extension Client {
             client.send(frame(8, [3, 232]) + frame(1, Array("late".utf8)))
             try client.receiveAll()
             #expect(client.frames().last == ServerFrame(opcode: 8, payload: [3, 232]))
-            #expect(listeners[0].seen.withLock { $0.messages.count } == 2, "after the close nothing is heard")
-            #expect(listeners[0].seen.withLock { $0.end } == .closed)
+            #expect(try listeners[0].seen.withLock { $0.messages.count } == 2, "after the close nothing is heard")
+            #expect(try listeners[0].seen.withLock { $0.end } == .closed)
         }
     }
 
@@ -156,7 +158,7 @@ extension Client {
             #expect(try client.ask(bad)?.status == 426)
             #expect(listeners.count == 0)
             try client.shakeHands()
-            #expect(listeners[0].seen.withLock { $0.end } == nil)
+            #expect(try listeners[0].seen.withLock { $0.end } == nil)
         }
     }
 
@@ -185,7 +187,7 @@ extension Client {
                 } else if expected?.first as? String == "timeout" {
                     for _ in 0..<31 { await server.advance(.seconds(1)) }
                     try client.receiveAll()
-                    if listeners[0].seen.withLock({ $0.end }) != .timedOut { wrong.append(id) }
+                    if try listeners[0].seen.withLock({ $0.end }) != .timedOut { wrong.append(id) }
                 } else {
                     while !client.frames().contains(where: { $0.opcode == 8 }) { guard try client.receive() else { break } }
                     let close = client.frames().first { $0.opcode == 8 }
@@ -207,7 +209,7 @@ extension Client {
             let message = ByteBuffer(bytes: WebSocketFrames.frame(text: [UInt8](repeating: 120, count: 16 * 1024)))
             let count = 400
             let head = fast.received.count
-            let (one, other) = (listeners[0], listeners[1])
+            let (one, other) = try (listeners[0], listeners[1])
             for round in 1...(count / 4) {
                 try await one.socket.eventLoop.submit {
                     for _ in 0..<4 {
@@ -239,10 +241,10 @@ extension Client {
             try await server.send(frame(10, ping.payload), from: alive)
             for _ in 0..<10 { await server.advance(.seconds(1)) }
             try dead.receiveAll()
-            #expect(listeners[1].seen.withLock { $0.end } == .timedOut)
-            #expect(listeners[0].seen.withLock { $0.end } == nil)
-            #expect(listeners[0].seen.withLock { $0.confirmed } == 1)
-            #expect(listeners[0].seen.withLock { $0.ticks } >= 29)
+            #expect(try listeners[1].seen.withLock { $0.end } == .timedOut)
+            #expect(try listeners[0].seen.withLock { $0.end } == nil)
+            #expect(try listeners[0].seen.withLock { $0.confirmed } == 1)
+            #expect(try listeners[0].seen.withLock { $0.ticks } >= 29)
         }
     }
 
@@ -255,11 +257,11 @@ extension Client {
             await server.advance(.seconds(1))
             let frames = try client.wait(for: 2)
             #expect(frames.map(\.opcode) == [1, 9])
-            #expect(listeners[0].seen.withLock { $0.marks } == 1)
+            #expect(try listeners[0].seen.withLock { $0.marks } == 1)
             try await server.send(frame(10, [1, 2, 3, 4, 5, 6, 7, 8]), from: client)
-            #expect(listeners[0].seen.withLock { $0.confirmed } == 0)
+            #expect(try listeners[0].seen.withLock { $0.confirmed } == 0)
             try await server.send(frame(10, frames[1].payload), from: client)
-            #expect(listeners[0].seen.withLock { $0.confirmed } == 1)
+            #expect(try listeners[0].seen.withLock { $0.confirmed } == 1)
         }
     }
 
@@ -273,13 +275,15 @@ extension Client {
                 let half = try await server.connect()
                 try half.shakeHands()
                 half.endSending()
-                try await server.until { listeners[1].seen.withLock { $0.end } == .lost }
+                let second = try listeners[1]
+                try await server.until { second.seen.withLock { $0.end } == .lost }
             }
-            try await server.until { listeners[0].seen.withLock { $0.end } == .lost }
+            let first = try listeners[0]
+            try await server.until { first.seen.withLock { $0.end } == .lost }
             try await server.until { server.server.counters.open == 0 }
             last = try await server.connect()
             try last?.shakeHands()
         }
-        #expect(last != nil && listeners[2].seen.withLock { $0.end } == .ended, "the server's end is the socket's")
+        #expect(try last != nil && listeners[2].seen.withLock { $0.end } == .ended, "the server's end is the socket's")
     }
 }

@@ -13,7 +13,6 @@ import Testing
         private(set) var loop: WorkerLoop?
         private let hasEnded = DispatchSemaphore(value: 0)
         private let received = NIOLockedValueBox<[UInt8]>([])
-        private let isOpen = NIOLockedValueBox(true)
 
         /// - Parameter prepare: called on the loop's thread before it runs.
         init(
@@ -57,15 +56,9 @@ import Testing
 
         /// Closes the other end, and gives all that came once the loop has ended.
         func end() -> [UInt8] {
-            guard isOpen.withLockedValue({ isOpen in exchange(&isOpen, false) }) else { return [] }
             close(other)
             hasEnded.wait()
             return received.withLockedValue { $0 }
-        }
-
-        private func exchange(_ flag: inout Bool, _ new: Bool) -> Bool {
-            defer { flag = new }
-            return flag
         }
     }
 

@@ -19,7 +19,14 @@ public enum JSON: Sendable, Hashable {
     /// The members of an object, in order, each name once.
     public struct Object: Sendable, Sequence {
         public typealias Element = (name: String, value: JSON)
-        private(set) var members: [Element] = []
+
+        // A type of its own: arrays of tuples are made and freed by way of their metadata, at several times the cost.
+        struct Member: Sendable {
+            let name: String
+            var value: JSON
+        }
+
+        private(set) var members: [Member] = []
         /// Made when there are too many members to look at each.
         private var index: [JSONName: Int]?
         private static let indexed = 32
@@ -27,13 +34,15 @@ public enum JSON: Sendable, Hashable {
         public init() {}
 
         /// For names known to differ.
-        init(distinct members: [Element]) {
+        init(distinct members: [Member]) {
             self.members = members
             if members.count > Object.indexed { buildIndex() }
         }
 
+        mutating func reserve(_ count: Int) { members.reserveCapacity(count) }
+
         private mutating func appendNew(_ name: String, _ value: JSON) {
-            members.append((name, value))
+            members.append(Member(name: name, value: value))
             if index != nil { index?[JSONName(name)] = members.count - 1 } else if members.count > Object.indexed { buildIndex() }
         }
 
@@ -52,7 +61,20 @@ public enum JSON: Sendable, Hashable {
         public var count: Int { members.count }
         public var isEmpty: Bool { members.isEmpty }
         public var names: [String] { members.map(\.name) }
-        public func makeIterator() -> IndexingIterator<[Element]> { members.makeIterator() }
+        public func makeIterator() -> Iterator { Iterator(members: members) }
+
+        public struct Iterator: IteratorProtocol, Sendable {
+            let members: [Member]
+            private var index = 0
+
+            init(members: [Member]) { self.members = members }
+
+            public mutating func next() -> Element? {
+                guard index < members.count else { return nil }
+                defer { index += 1 }
+                return (members[index].name, members[index].value)
+            }
+        }
 
         public subscript(name: String) -> JSON? {
             get { position(of: name).map { members[$0].value } }
@@ -131,6 +153,7 @@ extension JSON {
     /// An object of these members; of a name that stands twice the last one counts.
     public init(members: [(String, JSON)]) {
         var object = Object()
+        object.reserve(members.count)
         for (name, value) in members { object[name] = value }
         self = .object(object)
     }
@@ -186,11 +209,7 @@ extension JSON: ExpressibleByNilLiteral, ExpressibleByBooleanLiteral, Expressibl
     public init(floatLiteral value: Double) { self = .number(.decimal(value)) }
     public init(stringLiteral value: String) { self = .string(value) }
     public init(arrayLiteral elements: JSON...) { self = .array(elements) }
-    public init(dictionaryLiteral elements: (String, JSON)...) {
-        var object = Object()
-        for (name, value) in elements { object[name] = value }
-        self = .object(object)
-    }
+    public init(dictionaryLiteral elements: (String, JSON)...) { self.init(members: elements) }
 }
 
 extension JSON: CustomStringConvertible {

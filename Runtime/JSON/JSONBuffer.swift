@@ -64,14 +64,14 @@ struct JSONBuffer {
         count &+= bytes.count
     }
 
-    /// Calls `body` with a buffer and answers all that it wrote.
+    /// Calls `write` with a buffer, and `body` with all that it wrote.
     @inline(__always)
-    static func bytes(_ body: (inout JSONBuffer) -> Void) -> [UInt8] {
+    static func withBytes<R>(_ write: (inout JSONBuffer) -> Void, _ body: (UnsafeRawBufferPointer) -> R) -> R {
         withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 8) { storage in
             var buffer = JSONBuffer(lent: storage)
             defer { buffer.release() }
-            body(&buffer)
-            return [UInt8](buffer.written)
+            write(&buffer)
+            return body(UnsafeRawBufferPointer(buffer.written))
         }
     }
 

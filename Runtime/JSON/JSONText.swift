@@ -30,8 +30,7 @@ public enum JSONText {
 
     @inline(__always)
     static func append(string: String, to buffer: inout JSONBuffer, escaping: Escaping = .required) {
-        var string = string
-        string.withUTF8 { append(utf8: $0, to: &buffer, escaping: escaping) }
+        string.utf8.span.withUnsafeBufferPointer { append(utf8: $0, to: &buffer, escaping: escaping) }
     }
 
     /// Valid UTF-8 as a string with its quotes.
@@ -209,7 +208,12 @@ extension JSON {
         JSONBuffer.append(to: &bytes) { write(into: &$0) }
     }
 
-    public var bytes: [UInt8] { JSONBuffer.bytes { write(into: &$0) } }
+    public var bytes: [UInt8] { withBytes { [UInt8]($0) } }
+
+    /// Lends the value's text, written without any space. The pointer ends with the closure.
+    public func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
+        JSONBuffer.withBytes({ write(into: &$0) }, body)
+    }
 
     func write(into buffer: inout JSONBuffer) {
         switch self {
@@ -221,13 +225,14 @@ extension JSON {
         case .string(let value): JSONText.append(string: value, to: &buffer)
         case .array(let elements):
             buffer.append(UInt8(ascii: "["))
+            let elements = elements.span
             for index in elements.indices {
                 if index > 0 { buffer.append(UInt8(ascii: ",")) }
                 elements[index].write(into: &buffer)
             }
             buffer.append(UInt8(ascii: "]"))
         case .object(let object):
-            let members = object.members
+            let members = object.members.span
             buffer.append(UInt8(ascii: "{"))
             for index in members.indices {
                 if index > 0 { buffer.append(UInt8(ascii: ",")) }

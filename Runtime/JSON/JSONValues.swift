@@ -26,16 +26,14 @@ struct JSONValues {
 
     private func elements(of array: Int) -> [JSON] {
         let length = Int(nodes[array].length)
-        return [JSON](unsafeUninitializedCapacity: length) { elements, count in
-            guard var element = elements.baseAddress else { return }
-            var child = array &+ 1
-            for _ in 0..<length {
-                element.initialize(to: value(at: child))
-                element += 1
-                child = Int(nodes[child].next)
-            }
-            count = length
+        var elements: [JSON] = []
+        elements.reserveCapacity(length)
+        var child = array &+ 1
+        for _ in 0..<length {
+            elements.append(value(at: child))
+            child = Int(nodes[child].next)
         }
+        return elements
     }
 
     private func members(of object: Int) -> JSON.Object {
@@ -49,15 +47,12 @@ struct JSONValues {
             }
             return members
         }
-        return JSON.Object(
-            distinct: [JSON.Object.Element](unsafeUninitializedCapacity: length) { members, count in
-                guard var member = members.baseAddress else { return }
-                for _ in 0..<length {
-                    member.initialize(to: (nodes[child].text(in: base), value(at: child &+ 1)))
-                    member += 1
-                    child = Int(nodes[child &+ 1].next)
-                }
-                count = length
-            })
+        var members: [JSON.Object.Member] = []
+        members.reserveCapacity(length)
+        for _ in 0..<length {
+            members.append(JSON.Object.Member(name: nodes[child].text(in: base), value: value(at: child &+ 1)))
+            child = Int(nodes[child &+ 1].next)
+        }
+        return JSON.Object(distinct: members)
     }
 }

@@ -15,7 +15,7 @@ import Synchronization
 ///
 /// It lives on the connection's event loop. The calls of ``InvocationReply`` may come from any thread and hop there; everything else is only
 /// touched on the loop, which is what makes it safe to share.
-final class Passage: InvocationReply, @unchecked Sendable {
+final class Passage: InvocationReply, TimeoutWaiter, @unchecked Sendable {
     let exchange: Exchange
     let host: Host
     let startedAt: UInt64
@@ -30,7 +30,9 @@ final class Passage: InvocationReply, @unchecked Sendable {
     private var caller: StaticString = "none"
     private var subjectHash: UInt64?
     private var run: (any RunningInvocation)?
-    private var deadlineTimer: Scheduled<Void>?
+    private var deadline: Timeouts.Wait?
+    /// Ends the wait at the function's gate.
+    private var gateTimer: Scheduled<Void>?
     private var holdsPermit = false
     private var status = 0
     private var bytesIn = 0
@@ -177,8 +179,8 @@ final class Passage: InvocationReply, @unchecked Sendable {
         let entry = slot.gate.enter(orWait: {
             loop.execute {
                 guard self.phase == .open else { return self.slot.gate.leave() }
-                self.deadlineTimer?.cancel()
-                self.deadlineTimer = nil
+                self.gateTimer?.cancel()
+                self.gateTimer = nil
                 self.holdsPermit = true
                 proceed(self)
             }
@@ -190,7 +192,7 @@ final class Passage: InvocationReply, @unchecked Sendable {
         case .full:
             refuse(.overloaded)
         case .waiting(let ticket):
-            deadlineTimer = loop.scheduleTask(in: .milliseconds(100)) {
+            gateTimer = loop.scheduleTask(in: .milliseconds(100)) {
                 if self.slot.gate.giveUp(ticket) { self.refuse(.overloaded) }
             }
             exchange.onClientGone = {
@@ -208,7 +210,7 @@ final class Passage: InvocationReply, @unchecked Sendable {
         self.run = run
         exchange.onClientGone = { self.clientGone() }
         let left = deadline.subtractingClamped(host.clock.monotonic())
-        deadlineTimer = exchange.eventLoop.scheduleTask(in: .nanoseconds(Int64(clamping: left))) { self.deadlinePassed() }
+        self.deadline = exchange.timeouts.add(self, in: left, of: slot.deadlineNanoseconds)
     }
 
     private func functionHead() -> FunctionRequestHead {
@@ -226,7 +228,8 @@ final class Passage: InvocationReply, @unchecked Sendable {
         closeRecord(clientGone: true)
     }
 
-    private func deadlinePassed() {
+    func timedOut() {
+        deadline = nil
         guard phase != .answered else { return }
         // The reason first: who still waits for a worker is told at once, by the cancelling, that it is gone.
         refuse(HTTPError(504, .idleTimeout, "Request idle timeout limit (\(slot.deadlineText)) reached"))
@@ -316,14 +319,20 @@ final class Passage: InvocationReply, @unchecked Sendable {
         host.background.add(change)
     }
 
+    private func stopTimers() {
+        if let deadline { exchange.timeouts.cancel(deadline) }
+        deadline = nil
+        gateTimer?.cancel()
+        gateTimer = nil
+        idleTimer?.cancel()
+        idleTimer = nil
+    }
+
     /// The function's last sign: its permit goes to the next.
     private func finish() {
         finished = true
         run = nil
-        deadlineTimer?.cancel()
-        deadlineTimer = nil
-        idleTimer?.cancel()
-        idleTimer = nil
+        stopTimers()
         if holdsPermit {
             holdsPermit = false
             slot.gate.leave()
@@ -541,10 +550,7 @@ final class Passage: InvocationReply, @unchecked Sendable {
         guard phase != .answered else { return }
         phase = .answered
         exchange.onClientGone = nil
-        deadlineTimer?.cancel()
-        deadlineTimer = nil
-        idleTimer?.cancel()
-        idleTimer = nil
+        stopTimers()
         // Nobody writes an answer any more: the connection does not wait for one.
         if clientGone { exchange.abort() }
         host.record(

@@ -152,7 +152,7 @@ extension ConnectionHandler {
             owesContinue = head.expectsContinue
             while !isBodyComplete, bodyFailure == nil, readBody() {}
         }
-        let exchange = Exchange(head: head, peer: peer, isSecure: isSecure, connection: self, eventLoop: loop.eventLoop)
+        let exchange = Exchange(head: head, peer: peer, isSecure: isSecure, connection: self, loop: loop)
         current = exchange
         loop.handler.receive(exchange)
     }

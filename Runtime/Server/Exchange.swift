@@ -14,6 +14,8 @@ package final class Exchange {
     /// Whether a trusted proxy said in its PROXY header that the client came over TLS.
     package let isSecure: Bool
     package let eventLoop: any EventLoop
+    /// Of its loop.
+    package let timeouts: Timeouts
 
     /// The client closed its sending side or the connection, or stopped taking its response, before the answer was
     /// complete. Called once, never after `end` or `respond`.
@@ -25,12 +27,13 @@ package final class Exchange {
     /// Nil once the answer is complete or the connection is gone: the connection lets go of the exchange and clears this.
     var connection: ConnectionHandler?
 
-    init(head: RequestHead, peer: PeerAddress, isSecure: Bool, connection: ConnectionHandler, eventLoop: any EventLoop) {
+    init(head: RequestHead, peer: PeerAddress, isSecure: Bool, connection: ConnectionHandler, loop: LoopState) {
         self.head = head
         self.peer = peer
         self.isSecure = isSecure
         self.connection = connection
-        self.eventLoop = eventLoop
+        eventLoop = loop.eventLoop
+        timeouts = loop.timeouts
     }
 
     // A WebSocket upgrade would take over here: `head.upgrade` says that the client asks for one, and the connection can

@@ -12,6 +12,7 @@ final class LoopState: @unchecked Sendable {
     let clock: ServerClock
     let counts: ConnectionCounts
     let allocator = ByteBufferAllocator()
+    let timeouts: Timeouts
 
     /// The time of the last sweep: good enough for what is measured in seconds.
     private(set) var now: Int64
@@ -56,6 +57,7 @@ final class LoopState: @unchecked Sendable {
         self.handler = handler
         self.clock = clock
         self.counts = counts
+        timeouts = Timeouts(eventLoop: eventLoop)
         now = clock.steady()
         dateSecond = clock.wall()
         dateLine = HTTPDate.line(unixSeconds: dateSecond)

@@ -72,6 +72,10 @@ public struct TestHost: Sendable {
         configuration.server.loops = 1
         configuration.admin = nil
         configuration.drain = .seconds(5)
+        // A test whose turn does not come for a while, beside a hundred others, is no slow client.
+        configuration.server.headTimeout = max(configuration.server.headTimeout, .seconds(60))
+        configuration.server.bodyGrace = max(configuration.server.bodyGrace, .seconds(60))
+        configuration.server.bodyIdleTimeout = max(configuration.server.bodyIdleTimeout, .seconds(60))
         if TestHost.usesHop {
             // Each worker has a loop of its own; a test that registers many functions asks few of them.
             var settings = WorkerSettings()

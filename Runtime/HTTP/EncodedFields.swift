@@ -75,17 +75,26 @@ package struct EncodedFields: Sendable, Hashable {
 
     /// Adds a field whose name and value the host wrote itself, of plain characters: nothing is looked at.
     package mutating func appendOwn(_ name: StaticString, _ value: StaticString) {
-        append(name)
-        bytes.append(0x3A)
-        bytes.append(0x20)
-        append(value)
-        bytes.append(0x0D)
-        bytes.append(0x0A)
+        appendOwn(name, UnsafeRawBufferPointer(start: value.utf8Start, count: value.utf8CodeUnitCount))
+    }
+
+    package mutating func appendOwn(_ name: StaticString, _ value: UnsafeRawBufferPointer) {
+        let nameCount = name.utf8CodeUnitCount
+        // One append for the whole line: each looks at the array's owners and room again.
+        withUnsafeTemporaryAllocation(byteCount: nameCount + value.count + 4, alignment: 1) { line in
+            line.copyMemory(from: UnsafeRawBufferPointer(start: name.utf8Start, count: nameCount))
+            line[nameCount] = 0x3A
+            line[nameCount + 1] = 0x20
+            UnsafeMutableRawBufferPointer(rebasing: line[(nameCount + 2)...]).copyMemory(from: value)
+            line[line.count - 2] = 0x0D
+            line[line.count - 1] = 0x0A
+            bytes.append(contentsOf: line)
+        }
     }
 
     /// The same for a value that `write` appends.
     package mutating func appendOwn(_ name: StaticString, _ write: (inout [UInt8]) -> Void) {
-        append(name)
+        bytes.append(contentsOf: UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
         bytes.append(0x3A)
         bytes.append(0x20)
         write(&bytes)
@@ -95,10 +104,6 @@ package struct EncodedFields: Sendable, Hashable {
 
     /// Adds a block that was made before and is small.
     package mutating func appendOwn(_ block: EncodedFields) { bytes.append(contentsOf: block.bytes) }
-
-    private mutating func append(_ text: StaticString) {
-        bytes.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
-    }
 
     private static func isReserved(_ name: UnsafeRawBufferPointer) -> Bool {
         switch name.count {

@@ -2,7 +2,7 @@
 ///
 /// Not promised: the path is as sent (percent escapes and dot segments are not resolved), and a field such as
 /// `X-Forwarded-For` says nothing until the host has checked the peer.
-package struct RequestHead: Sendable {
+package final class RequestHead: Sendable {
     /// How the body is delimited.
     package enum Framing: Sendable, Hashable {
         case none
@@ -30,25 +30,46 @@ package struct RequestHead: Sendable {
         case origin, absolute, asterisk
     }
 
-    package internal(set) var fields: HeaderFields
-    package internal(set) var method: HTTPMethod
-    package internal(set) var form: TargetForm
+    package let fields: HeaderFields
+    package let method: HTTPMethod
+    package let form: TargetForm
     /// 0 or 1: the request was HTTP/1.0 or HTTP/1.1.
-    package internal(set) var minorVersion: UInt8
-    package internal(set) var framing: Framing
+    package let minorVersion: UInt8
+    package let framing: Framing
     /// Whether the client allows another request on this connection.
-    package internal(set) var keepAlive: Bool
-    package internal(set) var expectation: Expectation
-    package internal(set) var upgrade: Upgrade
+    package let keepAlive: Bool
+    package let expectation: Expectation
+    package let upgrade: Upgrade
     /// How many fields were dropped because their name with `_` stands for one with `-` that means something to a
     /// proxy or to the host: `X_Forwarded_For`, `Content_Length` and their like.
-    package internal(set) var droppedFields: Int
+    package let droppedFields: Int
 
-    var methodSpan: Span
-    var targetSpan: Span
-    var pathSpan: Span
-    var querySpan: Span?
-    var hostSpan: Span
+    let methodSpan: Span
+    let targetSpan: Span
+    let pathSpan: Span
+    let querySpan: Span?
+    let hostSpan: Span
+
+    init(
+        fields: HeaderFields, method: HTTPMethod, form: TargetForm, minorVersion: UInt8, framing: Framing, keepAlive: Bool,
+        expectation: Expectation, upgrade: Upgrade, droppedFields: Int, methodSpan: Span, targetSpan: Span, pathSpan: Span,
+        querySpan: Span?, hostSpan: Span
+    ) {
+        self.fields = fields
+        self.method = method
+        self.form = form
+        self.minorVersion = minorVersion
+        self.framing = framing
+        self.keepAlive = keepAlive
+        self.expectation = expectation
+        self.upgrade = upgrade
+        self.droppedFields = droppedFields
+        self.methodSpan = methodSpan
+        self.targetSpan = targetSpan
+        self.pathSpan = pathSpan
+        self.querySpan = querySpan
+        self.hostSpan = hostSpan
+    }
 
     /// A range in 32 bits.
     struct Span: Sendable, Hashable {

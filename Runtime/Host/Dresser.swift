@@ -11,8 +11,10 @@ struct Dresser {
 
     init(requestID: RequestID) {
         encoded.reserve(768)
-        encoded.appendOwn("x-request-id") { requestID.append(to: &$0) }
-        encoded.appendOwn("sb-request-id") { requestID.append(to: &$0) }
+        requestID.withBytes { id in
+            encoded.appendOwn("x-request-id", id)
+            encoded.appendOwn("sb-request-id", id)
+        }
     }
 
     /// The fields a function wrote. Those that describe the connection are the server's and are dropped; CORS fields too, unless the

@@ -23,7 +23,7 @@ struct Ending {
 
 extension Host {
     /// One line, one set of metrics. Never fails.
-    func record(_ ending: Ending) {
+    func record(_ ending: borrowing Ending) {
         let duration = clock.monotonic().subtractingClamped(ending.startedAt)
         inFlight.subtract(1, ordering: .relaxed)
         (ending.slot?.metrics ?? ending.api.map(metrics.of) ?? metrics.unrouted).record(
@@ -33,17 +33,13 @@ extension Host {
             metrics.securityEvent(ending.refusal?.text == "UNAUTHORIZED_NO_AUTH_HEADER" ? "auth.missing" : "auth.rejected")
         }
         if ending.status == 413 { metrics.securityEvent("body.too_large") }
-        ending.head.withPath { path in
-            sink.request(
-                LogSink.Request(
-                    wallNanoseconds: clock.wall(), requestID: { ending.requestID.append(to: &$0) },
-                    executionID: ending.executionID,
-                    function: ending.slot?.name.text ?? ending.api?.rawValue ?? "", method: ending.head.method.token,
-                    status: ending.status,
-                    code: ending.refusal?.text,
-                    durationNanoseconds: duration, clientAddress: ending.client.addressText, caller: ending.caller,
-                    subjectHash: ending.subjectHash, bytesIn: ending.bytesIn, bytesOut: ending.bytesOut), path: path)
-        }
+        let line = LogSink.Request(
+            wallNanoseconds: clock.wall(), executionID: ending.executionID,
+            function: ending.slot?.name.text ?? ending.api?.rawValue ?? "", method: ending.head.method.token,
+            status: ending.status, code: ending.refusal?.text, durationNanoseconds: duration,
+            clientAddress: ending.client.addressText, caller: ending.caller, subjectHash: ending.subjectHash,
+            bytesIn: ending.bytesIn, bytesOut: ending.bytesOut)
+        ending.requestID.withBytes { id in ending.head.withPath { path in sink.request(line, id: id, path: path) } }
     }
 
     /// What a function causes has an allowance of its own: its flood of errors hides neither another's nor the host's own lines.

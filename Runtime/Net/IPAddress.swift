@@ -79,22 +79,32 @@ package struct IPAddress: Hashable, Sendable, CustomStringConvertible {
 
     /// RFC 5952 text, always in hexadecimal groups for IPv6 (as URLs print it).
     package var description: String {
-        var out: [UInt8] = []
-        out.reserveCapacity(40)
-        append(to: &out)
-        return String(decoding: out, as: UTF8.self)
-    }
-
-    package func append(to out: inout [UInt8]) {
         switch family {
         case .v4:
-            for shift in [24, 16, 8, 0] as [UInt64] {
-                if shift != 24 { out.append(UInt8(ascii: ".")) }
-                IPAddress.appendDecimal((low >> shift) & 0xff, to: &out)
-            }
+            // Every request's line says one: written in place, which fits into a string without storage.
+            return String(unsafeUninitializedCapacity: 15) { writeV4($0) }
         case .v6:
+            var out: [UInt8] = []
+            out.reserveCapacity(40)
             appendV6(to: &out)
+            return String(decoding: out, as: UTF8.self)
         }
+    }
+
+    private func writeV4(_ text: UnsafeMutableBufferPointer<UInt8>) -> Int {
+        var count = 0
+        func put(_ byte: UInt8) {
+            text[count] = byte
+            count &+= 1
+        }
+        for place in 0..<4 {
+            if place > 0 { put(UInt8(ascii: ".")) }
+            let value = UInt8(truncatingIfNeeded: low &>> UInt64(24 &- 8 &* place))
+            if value >= 100 { put(value / 100 &+ 0x30) }
+            if value >= 10 { put(value / 10 % 10 &+ 0x30) }
+            put(value % 10 &+ 0x30)
+        }
+        return count
     }
 
     private func group(_ index: Int) -> UInt64 {
@@ -128,12 +138,6 @@ package struct IPAddress: Hashable, Sendable, CustomStringConvertible {
             IPAddress.appendHex(group(index), to: &out)
             index += 1
         }
-    }
-
-    private static func appendDecimal(_ value: UInt64, to out: inout [UInt8]) {
-        if value >= 100 { out.append(UInt8(ascii: "0") + UInt8(value / 100 % 10)) }
-        if value >= 10 { out.append(UInt8(ascii: "0") + UInt8(value / 10 % 10)) }
-        out.append(UInt8(ascii: "0") + UInt8(value % 10))
     }
 
     private static func appendHex(_ value: UInt64, to out: inout [UInt8]) {

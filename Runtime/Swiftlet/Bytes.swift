@@ -12,6 +12,7 @@ public struct Bytes: Sendable, Equatable {
         self.limits = limits
     }
     public init(_ bytes: [UInt8]) { self.init(buffer: ByteBuffer(bytes: bytes)) }
+    init(json: JSON) { self.init(buffer: json.withBytes { ByteBuffer(bytes: $0) }) }
     public init() { self.init(buffer: ByteBuffer()) }
 
     public static func == (left: Bytes, right: Bytes) -> Bool { left.buffer == right.buffer }

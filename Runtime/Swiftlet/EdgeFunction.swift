@@ -102,7 +102,7 @@ extension EdgeFunction where Output: Encodable {
 
 extension EdgeFunction where Output == JSON {
     public static func render(_ output: Output) throws -> Response {
-        Response(status: 200, mediaType: "application/json", body: .bytes(Bytes(output.bytes)))
+        Response(status: 200, mediaType: "application/json", body: .bytes(Bytes(json: output)))
     }
 }
 

@@ -18,10 +18,16 @@ public struct Registration: Sendable {
             return FunctionInstance(
                 handle: { invocation, context in
                     let request = Request(head: invocation.head, body: try Function.read(invocation.body))
-                    let caller = try Function.Caller(invocation.identity)
+                    let caller = try Registration.caller(Function.Caller.self, invocation.identity)
                     return try Function.render(try await function.handle(request, from: caller, in: context))
                 }, beforeUnload: { await function.beforeUnload($0) })
         }
+    }
+
+    /// The user that the host made is the caller itself where a function wants no more than that; no copy is made of it.
+    private static func caller<Caller: RequestCaller>(_ type: Caller.Type, _ identity: Identity) throws -> Caller {
+        if Caller.self == User.self, case .user(let user) = identity, let caller = user as? Caller { return caller }
+        return try Caller(identity)
     }
 }
 

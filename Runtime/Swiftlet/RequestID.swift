@@ -39,41 +39,40 @@ package struct RequestID: Sendable {
         }
     }
 
-    package func append(to bytes: inout [UInt8]) {
-        if let given {
-            bytes.append(contentsOf: given.utf8)
-        } else {
-            withUnsafeTemporaryAllocation(byteCount: 36, alignment: 1) { buffer in
-                write(buffer)
-                bytes.append(contentsOf: buffer)
-            }
+    /// Lends the text. The pointer ends with the closure.
+    package func withBytes(_ body: (UnsafeRawBufferPointer) -> Void) {
+        if let given { return given.utf8.span.withUnsafeBufferPointer { body(UnsafeRawBufferPointer($0)) } }
+        withUnsafeTemporaryAllocation(byteCount: 36, alignment: 1) { buffer in
+            write(buffer)
+            body(UnsafeRawBufferPointer(buffer))
         }
     }
 
     private func write(_ buffer: UnsafeMutableRawBufferPointer) {
-        var position = 0
-        func put(_ value: UInt64, from top: Int, digits: Int) {
-            var shift = UInt64(top)
-            for _ in 0..<digits {
-                let nibble = UInt8(truncatingIfNeeded: value &>> shift) & 15
-                // '0'…'9', then 'a'…'f': 39 lie between them.
-                buffer[position] = nibble &+ 0x30 &+ (nibble > 9 ? 39 : 0)
-                position &+= 1
-                shift = shift &- 4
-            }
-        }
-        func dash() {
-            buffer[position] = UInt8(ascii: "-")
-            position &+= 1
-        }
-        put(high, from: 60, digits: 8)
-        dash()
-        put(high, from: 28, digits: 4)
-        dash()
-        put(high, from: 12, digits: 4)
-        dash()
-        put(low, from: 60, digits: 4)
-        dash()
-        put(low, from: 44, digits: 12)
+        func put(_ digits: UInt64, at place: Int) { buffer.storeBytes(of: digits, toByteOffset: place, as: UInt64.self) }
+        func put(_ digits: UInt32, at place: Int) { buffer.storeBytes(of: digits, toByteOffset: place, as: UInt32.self) }
+        func dash(at place: Int) { buffer[place] = UInt8(ascii: "-") }
+        let (second, third) = (RequestID.digits(high & 0xFFFF_FFFF), RequestID.digits(low &>> 32))
+        put(RequestID.digits(high &>> 32), at: 0)
+        dash(at: 8)
+        put(UInt32(truncatingIfNeeded: second), at: 9)
+        dash(at: 13)
+        put(UInt32(truncatingIfNeeded: second &>> 32), at: 14)
+        dash(at: 18)
+        put(UInt32(truncatingIfNeeded: third), at: 19)
+        dash(at: 23)
+        put(UInt32(truncatingIfNeeded: third &>> 32), at: 24)
+        put(RequestID.digits(low & 0xFFFF_FFFF), at: 28)
+    }
+
+    /// The eight hexadecimal digits of a number below 2³², the first one in the lowest byte.
+    private static func digits(_ value: UInt64) -> UInt64 {
+        var nibbles = value
+        nibbles = (nibbles | nibbles &<< 16) & 0x0000_FFFF_0000_FFFF
+        nibbles = (nibbles | nibbles &<< 8) & 0x00FF_00FF_00FF_00FF
+        nibbles = (nibbles | nibbles &<< 4) & 0x0F0F_0F0F_0F0F_0F0F
+        let letters = ((nibbles &+ 0x0606_0606_0606_0606) &>> 4) & 0x0101_0101_0101_0101
+        // '0'…'9', then 'a'…'f': 39 lie between them.
+        return (nibbles &+ 0x3030_3030_3030_3030 &+ letters &* 39).byteSwapped
     }
 }

@@ -4,8 +4,6 @@ extension LogSink {
     /// What the line of one request says. The request id, names, codes and addresses are plain; the path is not, and is escaped here.
     package struct Request {
         package var wallNanoseconds: Int64
-        /// Appends the id: letters, digits, `-` and `_`.
-        package var requestID: (inout [UInt8]) -> Void
         package var executionID: String
         package var function: String
         package var method: StaticString
@@ -19,14 +17,11 @@ extension LogSink {
         package var bytesOut: Int
 
         package init(
-            wallNanoseconds: Int64, requestID: @escaping (inout [UInt8]) -> Void, executionID: String, function: String,
-            method: StaticString,
-            status: Int, code: String?, durationNanoseconds: UInt64, clientAddress: String, caller: StaticString,
-            subjectHash: UInt64?,
-            bytesIn: Int, bytesOut: Int
+            wallNanoseconds: Int64, executionID: String, function: String, method: StaticString, status: Int, code: String?,
+            durationNanoseconds: UInt64, clientAddress: String, caller: StaticString, subjectHash: UInt64?, bytesIn: Int,
+            bytesOut: Int
         ) {
             self.wallNanoseconds = wallNanoseconds
-            self.requestID = requestID
             self.executionID = executionID
             self.function = function
             self.method = method
@@ -42,12 +37,11 @@ extension LogSink {
     }
 
     /// The one line of a request, at level info.
-    /// - Parameter path: without the query.
-    package func request(_ request: borrowing Request, path: UnsafeRawBufferPointer) {
+    /// - Parameters:
+    ///   - id: letters, digits, `-` and `_`.
+    ///   - path: without the query.
+    package func request(_ request: borrowing Request, id: UnsafeRawBufferPointer, path: UnsafeRawBufferPointer) {
         guard level <= .info else { return }
-        // Outside the lock: the id is the caller's code.
-        var id: [UInt8] = []
-        request.requestID(&id)
         append { bytes, stamp in
             var line = LogLine(format: format, colour: colour)
             line.beginRequest(&bytes, &stamp, request.wallNanoseconds)

@@ -220,9 +220,16 @@ import Testing
     @Test func `a made id looks like a UUID, and bytes and text agree`() {
         let id = RequestID(high: 0x0123_4567_89AB_CDEF, low: 0xFEDC_BA98_7654_3210)
         #expect(id.text == "01234567-89ab-cdef-fedc-ba9876543210")
-        var bytes: [UInt8] = []
-        id.append(to: &bytes)
-        #expect(String(decoding: bytes, as: UTF8.self) == id.text)
+        for id in [id, RequestID(text: "given-by-a-proxy-1")] {
+            var lent = ""
+            id.withBytes { lent = String(decoding: $0, as: UTF8.self) }
+            #expect(lent == id.text)
+        }
+        for digit in 0..<16 as Range<UInt64> {
+            let all = digit * 0x1111_1111_1111_1111
+            #expect(
+                RequestID(high: all, low: all).text.allSatisfy { $0 == "-" || $0.hexDigitValue == Int(digit) && !$0.isUppercase })
+        }
         #expect(RequestID(high: 0, low: 0).text == "00000000-0000-0000-0000-000000000000")
         #expect(RequestID(high: .max, low: .max).text == "ffffffff-ffff-ffff-ffff-ffffffffffff")
     }

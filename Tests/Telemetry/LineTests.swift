@@ -83,7 +83,7 @@ import Testing
             })
         // Names that are ours are cut all the same.
         let request = lines { sink in
-            Array("/".utf8).withUnsafeBytes { sink.request(makeRequest(id: long + long, function: long + long + long), path: $0) }
+            sink.request(makeRequest(function: long + long + long), id: long + long)
         }
         #expect(request.first.flatMap(object) != nil)
         #expect(request.allSatisfy { $0.utf8.count < 10_000 })

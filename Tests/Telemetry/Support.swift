@@ -54,16 +54,19 @@ func object(_ line: String) -> [String: Any]? {
     (try? JSONSerialization.jsonObject(with: Data(line.utf8))) as? [String: Any]
 }
 
-func makeRequest(id: String = "r-1", wall: Int64 = 0, subject: UInt64? = 0xBEEF, function: String = "f") -> LogSink.Request {
+func makeRequest(wall: Int64 = 0, subject: UInt64? = 0xBEEF, function: String = "f") -> LogSink.Request {
     LogSink.Request(
-        wallNanoseconds: wall, requestID: { $0.append(contentsOf: id.utf8) }, executionID: "e-1", function: function,
-        method: "POST", status: 200,
-        code: nil, durationNanoseconds: 1_234_567, clientAddress: "203.0.113.7", caller: "user", subjectHash: subject, bytesIn: 5,
+        wallNanoseconds: wall, executionID: "e-1", function: function, method: "POST", status: 200, code: nil,
+        durationNanoseconds: 1_234_567, clientAddress: "203.0.113.7", caller: "user", subjectHash: subject, bytesIn: 5,
         bytesOut: 12345)
 }
 
 extension LogSink {
-    func request(path: [UInt8], id: String = "r-1") { path.withUnsafeBytes { request(makeRequest(id: id), path: $0) } }
+    func request(path: [UInt8], id: String = "r-1") { request(makeRequest(), path: path, id: id) }
+
+    func request(_ request: Request, path: [UInt8] = [0x2F], id: String = "r-1") {
+        Array(id.utf8).withUnsafeBytes { id in path.withUnsafeBytes { self.request(request, id: id, path: $0) } }
+    }
 }
 
 /// A text as `LogText` writes it.

@@ -30,7 +30,7 @@ final class Passage: InvocationReply, TimeoutWaiter, @unchecked Sendable {
     private var caller: StaticString = "none"
     private var subjectHash: UInt64?
     private var run: (any RunningInvocation)?
-    private var deadline: Timeouts.Wait?
+    private var deadlineWait: Timeouts.Wait?
     /// Ends the wait at the function's gate.
     private var gateTimer: Scheduled<Void>?
     private var holdsPermit = false
@@ -210,7 +210,7 @@ final class Passage: InvocationReply, TimeoutWaiter, @unchecked Sendable {
         self.run = run
         exchange.onClientGone = { self.clientGone() }
         let left = deadline.subtractingClamped(host.clock.monotonic())
-        self.deadline = exchange.timeouts.add(self, in: left, of: slot.deadlineNanoseconds)
+        deadlineWait = exchange.timeouts.add(self, in: left, of: slot.deadlineNanoseconds)
     }
 
     private func functionHead() -> FunctionRequestHead {
@@ -229,7 +229,7 @@ final class Passage: InvocationReply, TimeoutWaiter, @unchecked Sendable {
     }
 
     func timedOut() {
-        deadline = nil
+        deadlineWait = nil
         guard phase != .answered else { return }
         // The reason first: who still waits for a worker is told at once, by the cancelling, that it is gone.
         refuse(HTTPError(504, .idleTimeout, "Request idle timeout limit (\(slot.deadlineText)) reached"))
@@ -320,8 +320,8 @@ final class Passage: InvocationReply, TimeoutWaiter, @unchecked Sendable {
     }
 
     private func stopTimers() {
-        if let deadline { exchange.timeouts.cancel(deadline) }
-        deadline = nil
+        if let deadlineWait { exchange.timeouts.cancel(deadlineWait) }
+        deadlineWait = nil
         gateTimer?.cancel()
         gateTimer = nil
         idleTimer?.cancel()

@@ -23,24 +23,19 @@ struct WaitingLine<Waiter> {
     /// Entries nobody is in, linked by `after`.
     private var free = nowhere
 
-    private subscript(place: Place) -> Entry {
-        get { entries[Int(place)] }
-        set { entries[Int(place)] = newValue }
-    }
-
     /// When the first one's time comes.
     var nextTime: UInt64? { first < 0 ? nil : entries[Int(first)].time }
 
     mutating func add(_ waiter: Waiter, until time: UInt64) -> Place {
         var before = last
-        while before >= 0, self[before].time > time { before = self[before].before }
-        let after = before >= 0 ? self[before].after : first
+        while before >= 0, entries[Int(before)].time > time { before = entries[Int(before)].before }
+        let after = before >= 0 ? entries[Int(before)].after : first
         let entry = Entry(time: time, before: before, after: after, waiter: waiter)
         let place: Place
         if free >= 0 {
             place = free
-            free = self[place].after
-            self[place] = entry
+            free = entries[Int(place)].after
+            entries[Int(place)] = entry
         } else {
             place = Place(entries.count)
             entries.append(entry)
@@ -51,7 +46,7 @@ struct WaitingLine<Waiter> {
     }
 
     mutating func remove(_ place: Place) {
-        let (before, after) = (self[place].before, self[place].after)
+        let (before, after) = (entries[Int(place)].before, entries[Int(place)].after)
         if before >= 0 { entries[Int(before)].after = after } else { first = after }
         if after >= 0 { entries[Int(after)].before = before } else { last = before }
         if first < 0, entries.count > Self.kept {
@@ -66,8 +61,8 @@ struct WaitingLine<Waiter> {
 
     /// The first one, once its time has come.
     mutating func takeDue(at now: UInt64) -> Waiter? {
-        guard first >= 0, self[first].time <= now else { return nil }
-        let waiter = self[first].waiter
+        guard first >= 0, entries[Int(first)].time <= now else { return nil }
+        let waiter = entries[Int(first)].waiter
         remove(first)
         return waiter
     }

@@ -49,23 +49,27 @@ package struct RequestID: Sendable {
     }
 
     private func write(_ buffer: UnsafeMutableRawBufferPointer) {
-        func put(_ digits: UInt64, at place: Int) { buffer.storeBytes(of: digits, toByteOffset: place, as: UInt64.self) }
-        func put(_ digits: UInt32, at place: Int) { buffer.storeBytes(of: digits, toByteOffset: place, as: UInt32.self) }
+        func put(_ digits: UInt64, at place: Int) {
+            buffer.storeBytes(of: digits.bigEndian, toByteOffset: place, as: UInt64.self)
+        }
+        func put(_ digits: UInt32, at place: Int) {
+            buffer.storeBytes(of: digits.bigEndian, toByteOffset: place, as: UInt32.self)
+        }
         func dash(at place: Int) { buffer[place] = UInt8(ascii: "-") }
         let (second, third) = (RequestID.digits(high & 0xFFFF_FFFF), RequestID.digits(low &>> 32))
         put(RequestID.digits(high &>> 32), at: 0)
         dash(at: 8)
-        put(UInt32(truncatingIfNeeded: second), at: 9)
+        put(UInt32(truncatingIfNeeded: second &>> 32), at: 9)
         dash(at: 13)
-        put(UInt32(truncatingIfNeeded: second &>> 32), at: 14)
+        put(UInt32(truncatingIfNeeded: second), at: 14)
         dash(at: 18)
-        put(UInt32(truncatingIfNeeded: third), at: 19)
+        put(UInt32(truncatingIfNeeded: third &>> 32), at: 19)
         dash(at: 23)
-        put(UInt32(truncatingIfNeeded: third &>> 32), at: 24)
+        put(UInt32(truncatingIfNeeded: third), at: 24)
         put(RequestID.digits(low & 0xFFFF_FFFF), at: 28)
     }
 
-    /// The eight hexadecimal digits of a number below 2³², the first one in the lowest byte.
+    /// The eight hexadecimal digits of a number below 2³², the first one in the highest byte.
     private static func digits(_ value: UInt64) -> UInt64 {
         var nibbles = value
         nibbles = (nibbles | nibbles &<< 16) & 0x0000_FFFF_0000_FFFF
@@ -73,6 +77,6 @@ package struct RequestID: Sendable {
         nibbles = (nibbles | nibbles &<< 4) & 0x0F0F_0F0F_0F0F_0F0F
         let letters = ((nibbles &+ 0x0606_0606_0606_0606) &>> 4) & 0x0101_0101_0101_0101
         // '0'…'9', then 'a'…'f': 39 lie between them.
-        return (nibbles &+ 0x3030_3030_3030_3030 &+ letters &* 39).byteSwapped
+        return nibbles &+ 0x3030_3030_3030_3030 &+ letters &* 39
     }
 }

@@ -450,13 +450,7 @@ def main():
         print(f"     {problem}")
     if options.json:
         pathlib.Path(options.json).write_text(json.dumps({"figures": figures.values, "problems": figures.problems, "checks": checks}, indent=1))
-    print()
-    missed = 0
-    for name, value, sign, bar in checks:
-        good = value >= bar if sign == ">=" else value <= bar
-        missed += not good
-        print(f"{'ok  ' if good else 'MISS'} {name}: {value:.2f} (bar {sign} {bar:g})")
-    return 1 if missed else 0
+    return pipeline.print_checks(checks)
 
 
 if __name__ == "__main__":

@@ -189,18 +189,13 @@ def main():
                            ("static", "nginx static files of 1 MiB/s"), ("ours", "MiB/s into the storage, on the disk when answered"),
                            ("dav", "MiB/s into nginx DAV, in the page cache"), ("rclone", "MiB/s into rclone serve s3, in the page cache")]:
             print(f"{median[name]:10.1f} ({min(figures[name]):.1f}-{max(figures[name]):.1f}) {unit}")
-        missed = False
-        for name, value, sign_, bar in [
+        sys.exit(pipeline.print_checks([
             ("signing against the authenticated echo", median["sign"] / median["echo"], ">=", 0.75),
             ("upload of 100 MiB against rclone serve s3", median["ours"] / median["rclone"], ">=", 0.8),
             ("upload of 100 MiB against nginx DAV", median["ours"] / median["dav"], ">=", 0.8),
             ("signed download of 1 MiB against nginx static", median["download"] / median["static"], ">=", 0.7),
             ("MiB above idle with 50 uploads at once", above, "<=", 32.0),
-        ]:
-            good = value >= bar if sign_ == ">=" else value <= bar
-            missed |= not good
-            print(f"{'ok  ' if good else 'MISS'} {name}: {value:.2f} (bar {sign_} {bar})")
-        sys.exit(1 if missed else 0)
+        ]))
     finally:
         for one in running:
             one.stop()

@@ -52,10 +52,6 @@ final class LogCapture: Sendable {
 final class RawClient: Sendable {
     private let descriptor: Int32
     private let isOpen = Mutex(true)
-    // Queues of its own get threads of their own. In the shared one a dozen clients that wait for an answer kept the others from sending, for
-    // longer than a host waits for a body.
-    private let sending = DispatchQueue(label: "raw client: sending")
-    private let receiving = DispatchQueue(label: "raw client: receiving")
 
     struct Failed: Error { let number: Int32 }
 
@@ -113,7 +109,7 @@ final class RawClient: Sendable {
     func send(_ text: String) async { await send(Array(text.utf8)) }
 
     func send(_ bytes: [UInt8]) async {
-        await blocking(sending) {
+        await blocking {
             var start = 0
             while start < bytes.count {
                 let count = bytes.withUnsafeBytes {
@@ -127,7 +123,7 @@ final class RawClient: Sendable {
 
     /// What comes next; empty at the end, and when nothing comes.
     func read() async -> [UInt8] {
-        await blocking(receiving) {
+        await blocking {
             var chunk = [UInt8](repeating: 0, count: 65_536)
             let count = recv(self.descriptor, &chunk, chunk.count, 0)
             return count > 0 ? Array(chunk[..<count]) : []
@@ -147,9 +143,9 @@ final class RawClient: Sendable {
 
     func readToEnd() async -> String { await read(until: "\u{0}never\u{0}") }
 
-    private func blocking<Value: Sendable>(_ queue: DispatchQueue, _ work: @escaping @Sendable () -> Value) async -> Value {
+    private func blocking<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async -> Value {
         await withCheckedContinuation { continuation in
-            queue.async { continuation.resume(returning: work()) }
+            DispatchQueue.global().async { continuation.resume(returning: work()) }
         }
     }
 }

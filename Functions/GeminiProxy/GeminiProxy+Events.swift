@@ -1,3 +1,4 @@
+import Glibc
 import Swiftlet
 
 extension GeminiProxy {
@@ -33,7 +34,7 @@ extension GeminiProxy {
         }
 
         private mutating func takeEvent() -> [UInt8]? {
-            while let end = pending[searched...].firstIndex(of: UInt8(ascii: "\n")) {
+            while let end = pending.firstIndex(of: UInt8(ascii: "\n"), from: searched) {
                 var line = pending[taken..<end]
                 if line.last == UInt8(ascii: "\r") { line = line.dropLast() }
                 taken = end + 1
@@ -56,5 +57,15 @@ extension GeminiProxy {
         }
 
         private static let field = Array("data:".utf8)
+    }
+}
+
+extension [UInt8] {
+    /// Where a byte is found next; many at once are looked at.
+    func firstIndex(of byte: UInt8, from start: Int) -> Int? {
+        withUnsafeBytes { bytes in
+            guard let base = bytes.baseAddress, start < bytes.count else { return nil }
+            return memchr(base + start, Int32(byte), bytes.count - start).map { UnsafeRawPointer($0) - base }
+        }
     }
 }

@@ -4,12 +4,18 @@ import SwiftletJSON
 
 extension GeminiProxy {
     private static func event(_ bytes: [UInt8], end: String) -> [UInt8] {
+        // Mostly it is one line, and goes in one piece.
+        let hasReturns = bytes.firstIndex(of: UInt8(ascii: "\r"), from: 0) != nil
+        let bytes = hasReturns ? bytes.filter { $0 != UInt8(ascii: "\r") } : bytes
         var event = Array("data: ".utf8)
         event.reserveCapacity(bytes.count + 16)
-        for byte in bytes where byte != UInt8(ascii: "\r") {
-            event.append(byte)
-            if byte == UInt8(ascii: "\n") { event += "data: ".utf8 }
+        var start = 0
+        while let lineEnd = bytes.firstIndex(of: UInt8(ascii: "\n"), from: start) {
+            event += bytes[start...lineEnd]
+            event += "data: ".utf8
+            start = lineEnd + 1
         }
+        event += bytes[start...]
         event += end.utf8
         return event
     }

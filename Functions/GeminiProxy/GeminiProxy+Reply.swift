@@ -106,10 +106,11 @@ extension GeminiProxy {
 
         /// What it has cost: what the upstream says, or a guess where it did not come to that.
         func billed(guess prompt: Int) -> Int {
-            let guess = prompt + Tokens.estimate(text)
-            guard hasUsage, usage.billed > 0 else { return guess }
+            let isTold = hasUsage && usage.billed > 0
+            if isTold, finishReason != nil || blockReason != nil { return usage.billed }
             // What broke off may have told less than it had done.
-            return finishReason == nil && blockReason == nil ? max(usage.billed, guess) : usage.billed
+            let guess = prompt + Tokens.estimate(text)
+            return isTold ? max(usage.billed, guess) : guess
         }
     }
 

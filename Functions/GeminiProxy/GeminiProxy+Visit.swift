@@ -204,9 +204,10 @@ extension GeminiProxy {
                 try reply.complete()
                 if let model = trace.model { desk.succeeded(call.health(of: model)) }
                 let end = try face.end(reply)
-                await purse.settle(reply.billed(guess: call.ask.estimate.prompt))
+                let charged = reply.billed(guess: call.ask.estimate.prompt)
+                await purse.settle(charged)
                 try await writer.write(end)
-                note(trace, reply, reply.billed(guess: call.ask.estimate.prompt), status: 200)
+                note(trace, reply, charged, status: 200)
             } catch {
                 let charged = reply.billed(guess: call.ask.estimate.prompt)
                 let fault = error as? Fault

@@ -89,6 +89,17 @@ struct JSONEscapedBytes {
         return byte == UInt8(ascii: "\\") && index < text.count ? escaped() : byte
     }
 
+    /// Copies all that comes before the next escape in one go, and answers how much that was.
+    mutating func copyPlain(to target: UnsafeMutablePointer<UInt8>, atMost limit: Int) -> Int {
+        guard pending == 0, index < text.count, let base = text.baseAddress else { return 0 }
+        let start = base + index
+        let escape = memchr(start, Int32(UInt8(ascii: "\\")), text.count &- index)
+        let count = min(escape.map { UnsafeRawPointer($0) - UnsafeRawPointer(start) } ?? text.count &- index, limit)
+        memcpy(target, start, count)
+        index &+= count
+        return count
+    }
+
     @inline(never)
     private mutating func escaped() -> UInt8 {
         let letter = text[index]
@@ -150,9 +161,12 @@ extension UnsafeBufferPointer<UInt8> {
     var unescaped: String {
         // Never longer than the source: the shortest escape has two bytes, and six stand for at most three.
         String(unsafeUninitializedCapacity: count) { target in
+            guard let base = target.baseAddress else { return 0 }
             var source = JSONEscapedBytes(self)
             var count = 0
-            while count < target.count, let byte = source.next() {
+            while count < target.count {
+                count &+= source.copyPlain(to: base + count, atMost: target.count &- count)
+                guard count < target.count, let byte = source.next() else { break }
                 target[count] = byte
                 count &+= 1
             }

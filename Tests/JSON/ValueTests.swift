@@ -93,6 +93,29 @@ import Testing
         }
     }
 
+    @Test func `text and escapes in any order mean what they say`() throws {
+        var random = Seeded(state: 17)
+        let escapes = [
+            (#"\n"#, "\n"), (#"\\"#, "\\"), (#"\""#, "\""), (#"\/"#, "/"), (#"\u0041"#, "A"), (#"\u00e9"#, "\u{E9}"),
+            (#"\u20AC"#, "\u{20AC}"),
+            (#"\ud83d\ude00"#, "\u{1F600}"), (#"\u0000"#, "\0"),
+        ]
+        for _ in 0..<2000 {
+            var written = ""
+            var meant = ""
+            for _ in 0..<Int.random(in: 1...8, using: &random) {
+                let plain = String(repeating: "x\u{20AC}", count: Int.random(in: 0...20, using: &random))
+                let escape = escapes.randomElement(using: &random) ?? ("", "")
+                written += plain + escape.0
+                meant += plain + escape.1
+            }
+            // By bytes: `String` takes some that differ for the same.
+            let read = try #require(try parse("{\"\(written)\":\"\(written)\"}").object)
+            #expect(read.names.map { Array($0.utf8) } == [Array(meant.utf8)], "\(written)")
+            #expect(read[meant]?.string.map { Array($0.utf8) } == Array(meant.utf8), "\(written)")
+        }
+    }
+
     @Test func `what is written reads back as the same value`() throws {
         var random = Seeded(state: 42)
         for _ in 0..<2000 {

@@ -352,6 +352,25 @@ import Testing
         #expect(upstream.models == ["first", "second"])
     }
 
+    @Test func `an event the upstream wrote over several lines stays one event of the same meaning`() async throws {
+        let lines = [
+            "{\"candidates\": [", " {\"content\": {\"parts\":\r [{\"text\": \"one\\ntwo\"}]},", "  \"finishReason\": \"STOP\"}",
+            "]}",
+        ]
+        let written = lines.map { "data: \($0)" }
+        for lineEnd in ["\n", "\r\n"] {
+            let event = Array((written.joined(separator: lineEnd) + lineEnd + lineEnd).utf8)
+            try await run(Upstream { _, _ in .stub(parts: [event]) }) { host async throws in
+                let contents: JSON = ["contents": [["parts": [["text": "Hi"]]]]]
+                let path = Proxy.url + "/v1beta/models/first:streamGenerateContent?alt=sse"
+                let answer = try await host.post(path, json: contents, as: .user("u1"))
+                #expect(answer.isWhole)
+                let passed = written.joined(separator: "\n").replacingOccurrences(of: "\r", with: "") + "\r\n\r\n"
+                #expect(answer.text == passed)
+            }
+        }
+    }
+
     @Test func `a stream without alt=sse is an array`() async throws {
         let upstream = Upstream { _, _ in .stub(parts: [Proxy.part("a"), Proxy.part("b", finish: "STOP")]) }
         try await run(upstream) { host async throws in

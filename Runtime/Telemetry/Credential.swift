@@ -4,17 +4,25 @@
 /// Linear in the length of the text: a search that finds nothing stops after a bounded number of bytes, or at a byte no other search that
 /// could have started before it would pass.
 enum Credential {
-    /// Whether anything known starts with this byte.
+    /// Whether anything known starts with these two bytes.
     @inline(__always)
-    static func mayStart(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "e"), UInt8(ascii: "A"), UInt8(ascii: "a"), UInt8(ascii: "s"), UInt8(ascii: "S"), UInt8(ascii: "B"),
-            UInt8(ascii: "b"),
-            UInt8(ascii: "p"), UInt8(ascii: "P"), UInt8(ascii: "t"), UInt8(ascii: "T"), UInt8(ascii: "c"), UInt8(ascii: "C"),
-            UInt8(ascii: "g"),
-            UInt8(ascii: ":"), UInt8(ascii: "0")...UInt8(ascii: "9"):
-            true
-        default: false
+    static func mayStart(_ byte: UInt8, _ next: UInt8) -> Bool {
+        let letter = next | 0x20
+        switch byte | 0x20 {
+        case UInt8(ascii: "e"): return next == UInt8(ascii: "y")
+        case UInt8(ascii: "c"), UInt8(ascii: "t"): return letter == UInt8(ascii: "o")
+        case UInt8(ascii: "b"): return letter == UInt8(ascii: "e")
+        case UInt8(ascii: "s"): return letter == UInt8(ascii: "e") || letter == UInt8(ascii: "b") || letter == UInt8(ascii: "k")
+        case UInt8(ascii: "a"):
+            return letter == UInt8(ascii: "i") || letter == UInt8(ascii: "k") || letter == UInt8(ascii: "u")
+                || letter == UInt8(ascii: "p")
+        case UInt8(ascii: "p"): return letter == UInt8(ascii: "a") || letter == UInt8(ascii: "w") || letter == UInt8(ascii: "r")
+        case UInt8(ascii: "g"): return letter == UInt8(ascii: "i") || letter == UInt8(ascii: "h")
+        case UInt8(ascii: ":"): return next == UInt8(ascii: "/")
+        // Of a number: another digit, or what stands between its groups.
+        case UInt8(ascii: "0")...UInt8(ascii: "9"):
+            return next &- 0x30 < 10 || next == UInt8(ascii: " ") || next == UInt8(ascii: "-")
+        default: return false
         }
     }
 

@@ -44,12 +44,11 @@ struct LineBuffer: ~Copyable {
         append(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
-    /// `count` bytes, all of which `fill` sets.
+    /// `most` bytes at most; `fill` sets them and answers how many it has set.
     @inline(__always)
-    mutating func append(count more: Int, _ fill: (UnsafeMutablePointer<UInt8>) -> Void) {
-        if capacity - count < more { grow(more) }
-        fill(base + count)
-        count += more
+    mutating func append(atMost most: Int, _ fill: (UnsafeMutablePointer<UInt8>) -> Int) {
+        if capacity - count < most { grow(most) }
+        count += fill(base + count)
     }
 
     mutating func append(_ text: borrowing String) {

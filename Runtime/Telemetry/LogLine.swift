@@ -116,56 +116,54 @@ struct LogLine {
 
     /// Bytes from outside, checked here.
     mutating func add(_ name: StaticString, _ value: UnsafeRawBufferPointer, to bytes: inout LineBuffer) {
-        guard openPlain(name, to: &bytes) else { return }
+        guard addPlain(name, isText: false, atMost: 0, to: &bytes, { _ in 0 }) else { return }
         quoted(value, to: &bytes)
     }
 
     /// A value known to hold letters, digits and plain punctuation only.
+    @inline(__always)
     mutating func addPlain(_ name: StaticString, _ value: UnsafeRawBufferPointer, to bytes: inout LineBuffer) {
-        guard openPlain(name, to: &bytes) else { return }
-        let value = UnsafeRawBufferPointer(rebasing: value[..<min(value.count, LogLine.valueLimit, max(0, room(bytes)))])
-        if format == .json { bytes.append(UInt8(ascii: "\"")) }
-        bytes.append(value)
-        if format == .json { bytes.append(UInt8(ascii: "\"")) }
+        let count = min(value.count, LogLine.valueLimit, max(0, room(bytes) - name.utf8CodeUnitCount - 64))
+        addPlain(name, isText: true, atMost: count, to: &bytes) { target in
+            if let source = value.baseAddress { UnsafeMutableRawPointer(target).copyMemory(from: source, byteCount: count) }
+            return count
+        }
     }
 
+    @inline(__always)
     mutating func addPlain(_ name: StaticString, _ value: StaticString, to bytes: inout LineBuffer) {
         addPlain(name, UnsafeRawBufferPointer(start: value.utf8Start, count: value.utf8CodeUnitCount), to: &bytes)
     }
 
+    @inline(__always)
     mutating func addPlain(_ name: StaticString, _ value: String, to bytes: inout LineBuffer) {
         var value = value
         value.withUTF8 { addPlain(name, UnsafeRawBufferPointer($0), to: &bytes) }
     }
 
-    mutating func addPlain(_ name: StaticString, _ value: [UInt8], to bytes: inout LineBuffer) {
-        value.withUnsafeBytes { addPlain(name, $0, to: &bytes) }
-    }
-
     /// In hexadecimal, as text.
+    @inline(__always)
     mutating func addPlain(_ name: StaticString, hexadecimal value: UInt64, to bytes: inout LineBuffer) {
-        guard openPlain(name, to: &bytes) else { return }
-        if format == .json { bytes.append(UInt8(ascii: "\"")) }
-        LogText.append(UInt(value), radix: 16, to: &bytes)
-        if format == .json { bytes.append(UInt8(ascii: "\"")) }
+        addPlain(name, isText: true, atMost: LogText.numberLimit, to: &bytes) { LogText.write(UInt(value), radix: 16, to: $0) }
     }
 
+    @inline(__always)
     mutating func add(_ name: StaticString, _ value: Int, to bytes: inout LineBuffer) {
-        guard openPlain(name, to: &bytes) else { return }
-        LogText.append(value, to: &bytes)
+        addPlain(name, isText: false, atMost: LogText.numberLimit, to: &bytes) { LogText.write(value, to: $0) }
     }
 
     /// Milliseconds with three decimals.
+    @inline(__always)
     mutating func addMilliseconds(_ name: StaticString, nanoseconds: UInt64, to bytes: inout LineBuffer) {
-        guard openPlain(name, to: &bytes) else { return }
-        let microseconds = Int(clamping: nanoseconds / 1000)
-        LogText.append(microseconds / 1000, to: &bytes)
-        let rest = microseconds % 1000
-        bytes.append(count: 4) { target in
-            target[0] = UInt8(ascii: ".")
-            target[1] = UInt8(truncatingIfNeeded: rest / 100) + 0x30
-            target[2] = UInt8(truncatingIfNeeded: rest / 10 % 10) + 0x30
-            target[3] = UInt8(truncatingIfNeeded: rest % 10) + 0x30
+        addPlain(name, isText: false, atMost: LogText.numberLimit + 4, to: &bytes) { target in
+            let microseconds = UInt(nanoseconds / 1000)
+            let count = LogText.write(microseconds / 1000, radix: 10, to: target)
+            let rest = microseconds % 1000
+            target[count] = UInt8(ascii: ".")
+            target[count + 1] = UInt8(truncatingIfNeeded: rest / 100) + 0x30
+            target[count + 2] = UInt8(truncatingIfNeeded: rest / 10 % 10) + 0x30
+            target[count + 3] = UInt8(truncatingIfNeeded: rest % 10) + 0x30
+            return count + 4
         }
     }
 
@@ -196,17 +194,36 @@ struct LogLine {
         return true
     }
 
+    /// A field whose name and value need no escapes, in one piece. False where the line has no room for it any more.
     @inline(__always)
-    private mutating func openPlain(_ name: StaticString, to bytes: inout LineBuffer) -> Bool {
-        guard room(bytes) > name.utf8CodeUnitCount + 64 else {
+    @discardableResult
+    private mutating func addPlain(
+        _ name: StaticString, isText: Bool, atMost most: Int, to bytes: inout LineBuffer,
+        _ value: (UnsafeMutablePointer<UInt8>) -> Int
+    ) -> Bool {
+        let length = name.utf8CodeUnitCount
+        guard room(bytes) > length + 64 else {
             isCut = true
             return false
         }
-        bytes.append(format == .json ? UInt8(ascii: ",") : UInt8(ascii: " "))
-        if format == .json { bytes.append(UInt8(ascii: "\"")) }
-        bytes.append(name)
-        if format == .json { bytes.append(UInt8(ascii: "\"")) }
-        bytes.append(format == .json ? UInt8(ascii: ":") : UInt8(ascii: "="))
+        let isJSON = format == .json
+        bytes.append(atMost: length + most + 6) { target in
+            var end = target
+            func put(_ byte: UInt8) {
+                end.pointee = byte
+                end += 1
+            }
+            put(isJSON ? UInt8(ascii: ",") : UInt8(ascii: " "))
+            if isJSON { put(UInt8(ascii: "\"")) }
+            end.update(from: name.utf8Start, count: length)
+            end += length
+            if isJSON { put(UInt8(ascii: "\"")) }
+            put(isJSON ? UInt8(ascii: ":") : UInt8(ascii: "="))
+            if isJSON, isText { put(UInt8(ascii: "\"")) }
+            end += value(end)
+            if isJSON, isText { put(UInt8(ascii: "\"")) }
+            return end - target
+        }
         return true
     }
 

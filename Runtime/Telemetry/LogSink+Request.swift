@@ -2,7 +2,7 @@ import Logging
 
 extension LogSink {
     /// What the line of one request says. The request id, names, codes and addresses are plain; the path is not, and is escaped here.
-    package struct Request {
+    package struct Request: ~Copyable {
         package var wallNanoseconds: Int64
         package var executionID: String
         package var function: String

@@ -9,8 +9,14 @@ enum LogText {
                 bytes.append("…" as StaticString)
                 return
             }
+            let plainEnd = plainEnd(text, from: index, to: min(text.count, index + end - bytes.count))
+            if plainEnd > index {
+                bytes.append(UnsafeRawBufferPointer(rebasing: text[index..<plainEnd]))
+                index = plainEnd
+                continue
+            }
             let byte = text[index]
-            if Credential.mayStart(byte), let length = Credential.length(in: text, at: index) {
+            if let length = Credential.length(in: text, at: index) {
                 bytes.append("[redacted]" as StaticString)
                 index += length
                 continue
@@ -22,6 +28,19 @@ enum LogText {
                 index += appendMultibyte(text, at: index, to: &bytes)
             }
         }
+    }
+
+    /// Up to where nothing needs an escape, and no credential may start.
+    @inline(__always)
+    private static func plainEnd(_ text: UnsafeRawBufferPointer, from start: Int, to end: Int) -> Int {
+        var index = start
+        while index < end {
+            let byte = text[index]
+            guard byte &- 0x20 < 0x5F, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") else { break }
+            if index + 1 < text.count, Credential.mayStart(byte, text[index + 1]) { break }
+            index += 1
+        }
+        return index
     }
 
     @inline(__always)
@@ -75,15 +94,22 @@ enum LogText {
         }
     }
 
-    static func append(_ value: Int, to bytes: inout LineBuffer) {
-        if value < 10, value >= 0 { return bytes.append(UInt8(truncatingIfNeeded: value) + 0x30) }
-        if value < 0 { bytes.append(UInt8(ascii: "-")) }
-        append(value.magnitude, radix: 10, to: &bytes)
+    /// The longest number has 20 characters.
+    static var numberLimit: Int { 20 }
+
+    /// Answers how many characters it has.
+    @inline(__always)
+    static func write(_ value: Int, to target: UnsafeMutablePointer<UInt8>) -> Int {
+        if value < 0 {
+            target.pointee = UInt8(ascii: "-")
+            return 1 + write(value.magnitude, radix: 10, to: target + 1)
+        }
+        return write(value.magnitude, radix: 10, to: target)
     }
 
     /// Without a leading zero; `radix` is 10 or 16, a literal, so that no division is left of it.
     @inline(__always)
-    static func append(_ magnitude: UInt, radix: UInt, to bytes: inout LineBuffer) {
+    static func write(_ magnitude: UInt, radix: UInt, to target: UnsafeMutablePointer<UInt8>) -> Int {
         var digits = 1
         var rest = magnitude / radix
         while rest > 0 {
@@ -91,14 +117,13 @@ enum LogText {
             rest /= radix
         }
         rest = magnitude
-        bytes.append(count: digits) { target in
-            var index = digits
-            while index > 0 {
-                index -= 1
-                let digit = UInt8(truncatingIfNeeded: rest % radix)
-                target[index] = digit < 10 ? digit + UInt8(ascii: "0") : digit - 10 + UInt8(ascii: "a")
-                rest /= radix
-            }
+        var index = digits
+        while index > 0 {
+            index -= 1
+            let digit = UInt8(truncatingIfNeeded: rest % radix)
+            target[index] = digit < 10 ? digit + UInt8(ascii: "0") : digit - 10 + UInt8(ascii: "a")
+            rest /= radix
         }
+        return digits
     }
 }

@@ -64,7 +64,7 @@ func makeRequest(wall: Int64 = 0, subject: UInt64? = 0xBEEF, function: String = 
 extension LogSink {
     func request(path: [UInt8], id: String = "r-1") { request(makeRequest(), path: path, id: id) }
 
-    func request(_ request: Request, path: [UInt8] = [0x2F], id: String = "r-1") {
+    func request(_ request: borrowing Request, path: [UInt8] = [0x2F], id: String = "r-1") {
         Array(id.utf8).withUnsafeBytes { id in path.withUnsafeBytes { self.request(request, id: id, path: $0) } }
     }
 }

@@ -58,6 +58,26 @@ import Testing
         #expect(text.hasSuffix("ok"))
     }
 
+    @Test(arguments: [
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1In0", "AIzaSyA1234567890abcdefghijk", "AKIA1234567890ABCDEFGH", "authorization: x",
+        "apikey=x",
+        "api_key=x", "api-key=x", "bearer 1234", "cookie: a=b", "github_pat_1234567890abcdefghij1234567890",
+        "ghp_1234567890abcdefghij1234567890", "password=x", "passwd=x", "pwd=x", "passphrase=x", "private_key=x", "secret=x",
+        "secret_key=x",
+        "sb_secret_1234567890", "sbp_1234567890", "sk-1234567890abcdefgh", "sk_live_1234567890abcdefgh", "token=x", "://a:b@c",
+        "4111111111111111", "4111 1111 1111 1111", "4 111-1111-1111-1111", "123-45-6789",
+    ]) func `the search for credentials begins at every known shape`(_ shape: String) {
+        // Where its letters are found in any case, in any case.
+        let insensitive = [shape.uppercased(), shape.capitalized].map { Array($0.utf8) }.filter { bytes in
+            bytes.withUnsafeBytes { Credential.length(in: $0, at: 0) != nil }
+        }
+        for bytes in [Array(shape.utf8)] + insensitive {
+            #expect(bytes.withUnsafeBytes { Credential.length(in: $0, at: 0) } != nil)
+            #expect(Credential.mayStart(bytes[0], bytes[1]))
+            #expect(safe(Array("/a ".utf8) + bytes).hasPrefix("/a [redacted]"))
+        }
+    }
+
     @Test func `any bytes in any room stay within it and well formed`() {
         var random = SystemRandomNumberGenerator()
         for _ in 0..<2000 {

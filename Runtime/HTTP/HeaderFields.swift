@@ -26,12 +26,18 @@ package struct HeaderFields: Sendable {
     }
 
     /// Fields whose names and values lie one after the other in `storage`, with the lengths given; what reaches beyond it is left out.
-    package init(storage: [UInt8], lengths: [(name: Int, value: Int)]) {
+    ///
+    /// - Parameter next: the lengths of the next field's name and value; called `count` times.
+    package init<Problem: Error>(
+        storage: [UInt8], count: Int, next: () throws(Problem) -> (name: Int, value: Int)
+    ) throws(Problem) {
         self.storage = storage
         entries = []
-        entries.reserveCapacity(lengths.count)
+        entries.reserveCapacity(count)
         var offset = 0
-        for (name, value) in lengths where name >= 0 && value >= 0 && name + value <= storage.count - offset {
+        for _ in 0..<count {
+            let (name, value) = try next()
+            guard name >= 0, value >= 0, name <= storage.count - offset, value <= storage.count - offset - name else { continue }
             entries.append(
                 Entry(
                     nameOffset: UInt32(truncatingIfNeeded: offset), nameLength: UInt32(truncatingIfNeeded: name),
@@ -42,6 +48,12 @@ package struct HeaderFields: Sendable {
 
     package var count: Int { entries.count }
     package var isEmpty: Bool { entries.isEmpty }
+    /// Bytes of all names and values.
+    package var textLength: Int {
+        var sum = 0
+        for entry in entries { sum += Int(entry.nameLength) + Int(entry.valueLength) }
+        return sum
+    }
 
     // MARK: Reading
 

@@ -25,6 +25,9 @@ package struct RequestID: Sendable {
     /// The numbers of a made id; `nil` for a given one.
     package var parts: (high: UInt64, low: UInt64)? { given == nil ? (high, low) : nil }
 
+    /// Bytes of its text.
+    package var length: Int { given?.utf8.count ?? 36 }
+
     package init(text: String) {
         high = 0
         low = 0

@@ -25,18 +25,22 @@ extension RequestFrame {
     package static func write(_ invocation: Invocation, to buffer: inout ByteBuffer, stream: UInt32) -> Bool {
         let start = buffer.writerIndex
         buffer.writeFrame(.request, stream: stream) { buffer in
-            buffer.put(invocation.deadline)
-            write(invocation.head, to: &buffer)
-            write(invocation.identity, to: &buffer)
-            switch invocation.body {
-            case .whole(let bytes) where bytes.count <= Frame.inlineBody:
-                buffer.put(UInt8(0))
+            _ = buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: openingLimit(invocation)) { room in
+                var room = LentRoom(room)
+                room.put(invocation.deadline)
+                write(invocation.head, to: &room)
+                write(invocation.identity, to: &room)
+                switch invocation.body {
+                case .whole(let bytes) where bytes.count <= Frame.inlineBody: room.put(UInt8(0))
+                case .whole(let bytes):
+                    room.put(UInt8(1))
+                    room.put(UInt64(bytes.count))
+                case .stream: room.put(UInt8(2))
+                }
+                return room.written
+            }
+            if case .whole(let bytes) = invocation.body, bytes.count <= Frame.inlineBody {
                 buffer.writeImmutableBuffer(bytes.buffer)
-            case .whole(let bytes):
-                buffer.put(UInt8(1))
-                buffer.put(UInt64(bytes.count))
-            case .stream:
-                buffer.put(UInt8(2))
             }
         }
         guard buffer.writerIndex - start <= Frame.headLength + Frame.maximumPayload else {
@@ -46,84 +50,93 @@ extension RequestFrame {
         return true
     }
 
-    private static func write(_ head: FunctionRequestHead, to buffer: inout ByteBuffer) {
-        if let parts = head.requestID.parts {
-            buffer.put(UInt8(0))
-            buffer.put(parts.high)
-            buffer.put(parts.low)
-        } else {
-            buffer.put(UInt8(1))
-            buffer.put(head.requestID.text)
+    /// What comes before the body is not longer than this.
+    private static func openingLimit(_ invocation: Invocation) -> Int {
+        let head = invocation.head
+        // Numbers, flags and lengths are less than a hundred bytes.
+        var size = 256 + head.requestID.length + head.path.utf8.count
+        size += (head.query?.utf8.count ?? 0) + (head.client.host?.utf8.count ?? 0)
+        size += 6 * head.fields.count + head.fields.textLength
+        guard case .user(let user) = invocation.identity else { return size }
+        size += (user.subject?.utf8.count ?? 0) + user.role.utf8.count + user.claimsText.count
+        switch user.credential {
+        case .token: return size
+        case .publishableKey(let name), .secretKey(let name): return size + name.utf8.count
         }
-        buffer.put(Method.allCases.firstIndex(of: head.method).map { UInt8($0) } ?? 0)
-        buffer.put(head.path)
-        buffer.put(head.query)
-        switch head.client.address {
-        case .none: buffer.put(UInt8(0))
-        case .some(let address):
-            buffer.put(UInt8(address.family == .v4 ? 4 : 6))
-            buffer.put(address.high)
-            buffer.put(address.low)
-        }
-        buffer.put(UInt8(head.client.isSecure ? 1 : 0))
-        buffer.put(head.client.host)
-        write(head.fields, to: &buffer)
     }
 
-    /// How many, the lengths of each, then all names and values one after the other. In one piece: a request has a dozen of these.
-    private static func write(_ fields: HeaderFields, to buffer: inout ByteBuffer) {
+    private static func write(_ head: FunctionRequestHead, to room: inout LentRoom) {
+        if let parts = head.requestID.parts {
+            room.put(UInt8(0))
+            room.put(parts.high)
+            room.put(parts.low)
+        } else {
+            room.put(UInt8(1))
+            room.put(head.requestID.text)
+        }
+        room.put(Method.allCases.firstIndex(of: head.method).map { UInt8($0) } ?? 0)
+        room.put(head.path)
+        room.put(head.query)
+        switch head.client.address {
+        case .none: room.put(UInt8(0))
+        case .some(let address):
+            room.put(UInt8(address.family == .v4 ? 4 : 6))
+            room.put(address.high)
+            room.put(address.low)
+        }
+        room.put(UInt8(head.client.isSecure ? 1 : 0))
+        room.put(head.client.host)
+        write(head.fields, to: &room)
+    }
+
+    /// How many, the lengths of each, then all names and values one after the other.
+    private static func write(_ fields: HeaderFields, to room: inout LentRoom) {
         let count = min(fields.count, Int(UInt16.max))
-        let textStart = 2 + 6 * count
-        var size = textStart
-        for index in 0..<count { size += fields.nameRange(index).count + fields.valueRange(index).count }
+        room.put(UInt16(count))
+        for index in 0..<count {
+            room.put(UInt16(truncatingIfNeeded: fields.nameRange(index).count))
+            room.put(UInt32(truncatingIfNeeded: fields.valueRange(index).count))
+        }
         fields.storage.withUnsafeBytes { storage in
-            _ = buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: size) { target in
-                target.storeBytes(of: UInt16(count).littleEndian, toByteOffset: 0, as: UInt16.self)
-                var text = textStart
-                func copy(_ range: Range<Int>) {
-                    UnsafeMutableRawBufferPointer(rebasing: target[text..<text + range.count])
-                        .copyMemory(from: UnsafeRawBufferPointer(rebasing: storage[range]))
-                    text += range.count
-                }
-                for index in 0..<count {
-                    let (name, value) = (fields.nameRange(index), fields.valueRange(index))
-                    let entry = 2 + 6 * index
-                    target.storeBytes(
-                        of: UInt16(truncatingIfNeeded: name.count).littleEndian, toByteOffset: entry, as: UInt16.self)
-                    target.storeBytes(
-                        of: UInt32(truncatingIfNeeded: value.count).littleEndian, toByteOffset: entry + 2, as: UInt32.self)
-                    copy(name)
-                    copy(value)
-                }
-                return size
+            for index in 0..<count {
+                room.putRaw(UnsafeRawBufferPointer(rebasing: storage[fields.nameRange(index)]))
+                room.putRaw(UnsafeRawBufferPointer(rebasing: storage[fields.valueRange(index)]))
             }
         }
     }
 
-    private static func write(_ identity: Identity, to buffer: inout ByteBuffer) {
-        guard case .user(let user) = identity else { return buffer.put(UInt8(0)) }
-        buffer.put(UInt8(1))
-        buffer.put(user.subject)
-        buffer.put(user.role)
+    private static func write(_ identity: Identity, to room: inout LentRoom) {
+        guard case .user(let user) = identity else { return room.put(UInt8(0)) }
+        room.put(UInt8(1))
+        room.put(user.subject)
+        room.put(user.role)
         switch user.credential {
-        case .token: buffer.put(UInt8(0))
+        case .token: room.put(UInt8(0))
         case .publishableKey(let name):
-            buffer.put(UInt8(1))
-            buffer.put(name)
+            room.put(UInt8(1))
+            room.put(name)
         case .secretKey(let name):
-            buffer.put(UInt8(2))
-            buffer.put(name)
+            room.put(UInt8(2))
+            room.put(name)
         }
-        buffer.put(user.claimsText)
+        room.put(user.claimsText)
     }
 
     /// Reads a payload.
     package init(_ payload: ByteBuffer, function: FunctionName, executionID: String) throws(FrameProblem) {
         var payload = payload
-        deadline = try payload.take64()
-        head = try RequestFrame.readHead(&payload, function: function, executionID: executionID)
-        identity = try RequestFrame.readIdentity(&payload)
-        switch try payload.takeByte() {
+        let opening = payload.withUnsafeReadableBytes { bytes in
+            var fields = LentFields(bytes)
+            return Result { () throws(FrameProblem) in
+                try Opening(&fields, function: function, executionID: executionID)
+            }
+        }
+        let read = try opening.get()
+        payload.moveReaderIndex(forwardBy: read.length)
+        deadline = read.deadline
+        head = read.head
+        identity = read.identity
+        switch read.body {
         case 0:
             guard payload.readableBytes <= Frame.inlineBody else { throw .malformed }
             // An empty one does not keep what it came in.
@@ -140,8 +153,25 @@ extension RequestFrame {
         }
     }
 
+    /// What comes before the body.
+    private struct Opening {
+        let deadline: UInt64
+        let head: FunctionRequestHead
+        let identity: Identity
+        let body: UInt8
+        let length: Int
+
+        init(_ fields: inout LentFields, function: FunctionName, executionID: String) throws(FrameProblem) {
+            deadline = try fields.take64()
+            head = try RequestFrame.readHead(&fields, function: function, executionID: executionID)
+            identity = try RequestFrame.readIdentity(&fields)
+            body = try fields.takeByte()
+            length = fields.taken
+        }
+    }
+
     private static func readHead(
-        _ payload: inout ByteBuffer, function: FunctionName, executionID: String
+        _ payload: inout LentFields, function: FunctionName, executionID: String
     ) throws(FrameProblem) -> FunctionRequestHead {
         let requestID: RequestID
         switch try payload.takeByte() {
@@ -165,28 +195,27 @@ extension RequestFrame {
         }
         let isSecure = try payload.takeFlag()
         let host = try payload.takeOptionalText()
-        let count = Int(try payload.take16())
-        guard payload.readableBytes >= count * 6 else { throw .short }
-        var lengths: [(name: Int, value: Int)] = []
-        lengths.reserveCapacity(count)
-        var total = 0
-        for _ in 0..<count {
-            let name = Int(try payload.take16())
-            let value = Int(try payload.take32())
-            // Checked as it grows, so that it cannot overflow.
-            total += name + value
-            guard total <= payload.readableBytes else { throw .short }
-            lengths.append((name, value))
-        }
-        guard let storage = payload.readBytes(length: total) else { throw .short }
         return FunctionRequestHead(
             requestID: requestID, executionID: executionID, method: Method.allCases[methodIndex], functionName: function,
-            path: path,
-            query: query, fields: HeaderFields(storage: storage, lengths: lengths),
+            path: path, query: query, fields: try readFields(&payload),
             client: Client(address: address, isSecure: isSecure, host: host))
     }
 
-    private static func readIdentity(_ payload: inout ByteBuffer) throws(FrameProblem) -> Identity {
+    private static func readFields(_ payload: inout LentFields) throws(FrameProblem) -> HeaderFields {
+        let count = Int(try payload.take16())
+        var table = payload
+        try payload.take(count * 6) { _ in }
+        var total = 0
+        var lengths = table
+        // Each is below what 32 bits hold and there are few: the sum cannot overflow.
+        for _ in 0..<count { total += Int(try lengths.take16()) + Int(try lengths.take32()) }
+        let storage = try payload.take(total) { [UInt8]($0) }
+        return try HeaderFields(storage: storage, count: count) { () throws(FrameProblem) in
+            (Int(try table.take16()), Int(try table.take32()))
+        }
+    }
+
+    private static func readIdentity(_ payload: inout LentFields) throws(FrameProblem) -> Identity {
         guard try payload.takeFlag() else { return .anonymous }
         let subject = try payload.takeOptionalText()
         let role = try payload.takeText()

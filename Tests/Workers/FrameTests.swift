@@ -148,9 +148,10 @@ struct Dice: RandomNumberGenerator {
     ) -> FunctionRequestHead {
         var storage: [UInt8] = []
         for (name, value) in fields { storage += Array(name.utf8) + Array(value.utf8) }
+        var lengths = fields.map { ($0.0.utf8.count, $0.1.utf8.count) }.makeIterator()
         return FunctionRequestHead(
             requestID: id, executionID: "x", method: .patch, functionName: "f", path: "/f/ä%2F", query: query,
-            fields: HeaderFields(storage: storage, lengths: fields.map { ($0.0.utf8.count, $0.1.utf8.count) }),
+            fields: HeaderFields(storage: storage, count: fields.count) { lengths.next() ?? (0, 0) },
             client: Client(address: address, isSecure: true, host: "a.example"))
     }
 

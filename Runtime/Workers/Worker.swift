@@ -27,7 +27,7 @@ final class Worker: @unchecked Sendable {
     private var reader = FrameReader(fromWorker: true)
     private var out = ByteBuffer()
     private var isFlushDue = false
-    private var dispatches: [UInt32: Dispatch] = [:]
+    private var dispatches = StreamTable<Dispatch>()
     private var last: UInt32 = 0
     private var charge = ProcessorCharge()
     private var idleSince: UInt64
@@ -555,7 +555,7 @@ final class Worker: @unchecked Sendable {
         let begun = launched.begun
         let running = launched.running
         let all = dispatches.values.sorted { $0.stream < $1.stream }
-        dispatches = [:]
+        dispatches.removeAll()
         // A retired worker that ends in order has nothing in flight; whoever is here lost it.
         var innocent: [Dispatch] = []
         var lost: [Dispatch] = []

@@ -17,7 +17,7 @@ package final class WorkerLink: @unchecked Sendable {
     private var executionID = ""
     private var invoker: InlineInvoker?
     private var callLimit = 256
-    private var runs: [UInt32: RunningRequest] = [:]
+    private var runs = StreamTable<RunningRequest>()
     private var calls: [UInt32: UnsafeContinuation<CallResult, Never>] = [:]
     private var lastCall: UInt32 = 0
     private var background = 0

@@ -142,7 +142,8 @@ final class LoopState: @unchecked Sendable {
     func startSweeping() {
         guard let interval = configuration.sweepInterval else { return }
         let amount = TimeAmount.nanoseconds(max(1_000_000, interval.nanoseconds))
-        sweeping = eventLoop.scheduleRepeatedTask(initialDelay: amount, delay: amount) { [weak self] _ in self?.sweep() }
+        // Not weakly: to whom a weak reference leads, every other one costs more. The server ends it when it stops.
+        sweeping = eventLoop.scheduleRepeatedTask(initialDelay: amount, delay: amount) { _ in self.sweep() }
     }
 
     func stopSweeping() {

@@ -59,9 +59,8 @@ package final class Timeouts {
         lines[index].due = lines[index].waiters.nextTime ?? .max
         guard lines[index].due < .max else { return }
         let due = NIODeadline.uptimeNanoseconds(lines[index].due)
-        lines[index].timer = eventLoop.assumeIsolated().scheduleTask(deadline: due) { [weak self] in
-            if let self { fired(index) }
-        }
+        // Not weakly: to whom a weak reference leads, every other one costs more. The loop forgets its timers when it ends.
+        lines[index].timer = eventLoop.assumeIsolated().scheduleTask(deadline: due) { self.fired(index) }
     }
 
     private func fired(_ index: Int) {

@@ -23,17 +23,14 @@ package final class InlineInvoker: Invoker {
     }
 
     package func invoke(_ invocation: Invocation, reply: any InvocationReply) -> any RunningInvocation {
-        var invocation = invocation
-        if let jsonLimits, case .whole(let bytes) = invocation.body {
-            invocation.body = .whole(Bytes(buffer: bytes.buffer, limits: jsonLimits))
-        }
+        let body = withLimits(invocation.body)
         let run = InlineRun(invocation, clock: clock, capabilities: capabilities, reply: reply)
         let handler = function.handle
         // On the caller's thread until the handler first suspends: no hop for the handler that never does.
         // The main thread of a worker would make it a task somebody looks at a screen for.
-        let task = Task.immediate(priority: .medium, executorPreference: executor) { [invocation] in
+        let task = Task.immediate(priority: .medium, executorPreference: executor) {
             do {
-                let response = try await handler(invocation, Context(run))
+                let response = try await handler(run, body)
                 try await InlineInvoker.deliver(response, to: reply)
             } catch {
                 reply.failed(HTTPError(handlerThrew: error))
@@ -41,6 +38,11 @@ package final class InlineInvoker: Invoker {
         }
         run.started(task)
         return run
+    }
+
+    private func withLimits(_ body: FunctionBody) -> FunctionBody {
+        guard let jsonLimits, case .whole(let bytes) = body else { return body }
+        return .whole(Bytes(buffer: bytes.buffer, limits: jsonLimits))
     }
 
     package func start(on loop: any EventLoop) {}
@@ -59,7 +61,7 @@ package final class InlineInvoker: Invoker {
         }
     }
 
-    private static func deliver(_ response: Response, to reply: any InvocationReply) async throws {
+    private nonisolated(nonsending) static func deliver(_ response: Response, to reply: any InvocationReply) async throws {
         switch response.body {
         case .empty: reply.whole(response, body: nil)
         case .bytes(let bytes): reply.whole(response, body: bytes.buffer)

@@ -4,7 +4,7 @@ package import NIOCore
 package struct Invocation: Sendable {
     package let head: FunctionRequestHead
     package let identity: Identity
-    package var body: FunctionBody
+    package let body: FunctionBody
     /// In the nanoseconds of the monotonic clock, which all processes of a machine share.
     package let deadline: UInt64
     /// Its number on the hop, in a worker; 0 in the host's own process.

@@ -16,10 +16,10 @@ public struct Registration: Sendable {
         make = {
             let function = Function()
             return FunctionInstance(
-                handle: { invocation, context in
-                    let request = Request(head: invocation.head, body: try Function.read(invocation.body))
-                    let caller = try Registration.caller(Function.Caller.self, invocation.identity)
-                    return try Function.render(try await function.handle(request, from: caller, in: context))
+                handle: { scope, body in
+                    let request = Request(head: scope.head, body: try Function.read(body))
+                    let caller = try Registration.caller(Function.Caller.self, scope.identity)
+                    return try Function.render(try await function.handle(request, from: caller, in: Context(scope)))
                 }, beforeUnload: { await function.beforeUnload($0) })
         }
     }
@@ -33,7 +33,8 @@ public struct Registration: Sendable {
 
 /// One made function, its types erased.
 package struct FunctionInstance: Sendable {
-    package let handle: @Sendable (Invocation, Context) async throws -> Response
+    /// Goes on where its caller is: changing executors costs a look at each step.
+    package let handle: nonisolated(nonsending) @Sendable (InvocationScope, FunctionBody) async throws -> Response
     package let beforeUnload: @Sendable (UnloadReason) async -> Void
 }
 

@@ -42,6 +42,7 @@ package final class Host: Sendable {
     let startedAt: UInt64
     private let anyOriginFields: EncodedFields?
     private let identifiers: Identifiers
+    private let view = HostView()
     private let probe: UpstreamProbe
 
     /// Checks the whole configuration; nothing listens yet. Throws ``ConfigurationProblem``.
@@ -113,8 +114,8 @@ package final class Host: Sendable {
         realtime.use(auth)
         self.realtime = realtime
 
-        // The capabilities speak of the host weakly: it is made after them, and they must not keep it.
-        let view = HostView()
+        // The capabilities speak of the host, which is made after them, until it is closed.
+        let view = view
         let identifiers = identifiers
         var slots: [FunctionSlot] = []
         for (index, registration) in functions.enumerated() {
@@ -167,6 +168,7 @@ package final class Host: Sendable {
         await sockets?.hub.close()
         realtime.close()
         await egress.shutdown()
+        view.set(nil)
         sink.flush()
     }
 
@@ -270,12 +272,12 @@ package final class Host: Sendable {
     }
 }
 
-/// The host, for those made before it.
+/// The host, for those made before it, from when it is whole until it is closed. Not weakly: to whom a weak reference leads, every other one
+/// costs more, and each request takes several to the host.
 final class HostView: Sendable {
-    private struct Reference: Sendable { weak var host: Host? }
-    private let reference = Mutex(Reference())
-    func set(_ host: Host) { reference.withLock { $0.host = host } }
-    var host: Host? { reference.withLock { $0.host } }
+    private let reference = Mutex<Host?>(nil)
+    func set(_ host: Host?) { reference.withLock { $0 = host } }
+    var host: Host? { reference.withLock { $0 } }
 }
 
 /// Ids of requests and instances: a random part of the process, and a counter.

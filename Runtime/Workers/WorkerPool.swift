@@ -70,8 +70,8 @@ package final class WorkerPool: Invoker, @unchecked Sendable {
         }
         guard waiting.count < settings.room else { return dispatch.finish { $0.broken(WorkerPool.full) } }
         waiting.append(dispatch)
-        dispatch.waitTimer = loop.scheduleTask(in: settings.boot.timeAmount) { [weak self, weak dispatch] in
-            guard let self, let dispatch, let index = self.waiting.firstIndex(where: { $0 === dispatch }) else { return }
+        dispatch.waitTimer = loop.scheduleTask(in: settings.boot.timeAmount) {
+            guard let index = self.waiting.firstIndex(where: { $0 === dispatch }) else { return }
             self.waiting.remove(at: index)
             dispatch.finish { $0.broken(WorkerPool.full) }
         }
@@ -133,7 +133,8 @@ package final class WorkerPool: Invoker, @unchecked Sendable {
         home = loop
         loop.execute {
             let tick = TimeAmount.milliseconds(50)
-            self.ticker = loop.scheduleRepeatedTask(initialDelay: tick, delay: tick) { [weak self] _ in self?.tick() }
+            // Until `stop`. Not weakly: to whom a weak reference leads, every other one costs more.
+            self.ticker = loop.scheduleRepeatedTask(initialDelay: tick, delay: tick) { _ in self.tick() }
             self.ensure()
         }
     }
@@ -219,9 +220,9 @@ package final class WorkerPool: Invoker, @unchecked Sendable {
         restart = nil
         guard delay > 0 else { return ensure() }
         show()
-        restart = loop.scheduleTask(in: .nanoseconds(Int64(delay))) { [weak self] in
-            self?.restart = nil
-            self?.ensure()
+        restart = loop.scheduleTask(in: .nanoseconds(Int64(delay))) {
+            self.restart = nil
+            self.ensure()
         }
     }
 

@@ -102,6 +102,19 @@ import Testing
         #expect(said?.hasPrefix(words) == true, "\(said ?? "it starts")", sourceLocation: location)
     }
 
+    @Test func `a host that was closed is kept by nobody`() async throws {
+        weak var kept: Host?
+        func open() async throws {
+            let host = try Host(
+                functions: [Registration(Plain.self)], configuration: HostConfiguration(), sink: LogSink.quiet(),
+                metrics: PrometheusRegistry())
+            kept = host
+            await host.close()
+        }
+        try await open()
+        #expect(kept == nil)
+    }
+
     @Test func `a host that is right starts`() async {
         #expect(await problem() == nil)
         #expect(await problem(fixtureFunctions) == nil)

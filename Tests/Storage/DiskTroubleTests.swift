@@ -226,6 +226,23 @@ private let isRoot = geteuid() == 0
         #expect(scratch.files("content").count == 1)
     }
 
+    @Test func `a folder that was let go is free, though a process that is being started still has its lock open`() throws {
+        var copies: [Int32] = []
+        defer { for copy in copies { Glibc.close(copy) } }
+        func hold() throws {
+            let folder = try DiskFolder(path: scratch.store, fault: nil)
+            for name in try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd") {
+                guard let link = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/" + name),
+                    link == folder.path + "/lock", let number = Int32(name)
+                else { continue }
+                return copies.append(dup(number))
+            }
+        }
+        try hold()
+        #expect(copies.count == 1)
+        _ = try DiskFolder(path: scratch.store, fault: nil)
+    }
+
     private func fill(_ path: String) {
         let file = Glibc.open(path, O_WRONLY | O_CREAT, 0o600)
         defer { Glibc.close(file) }

@@ -39,6 +39,8 @@ final class DiskFolder: Sendable {
     }
 
     deinit {
+        // A process that is being started has the descriptor too, until it becomes another program; the lock would last as long.
+        unlock()
         Glibc.close(lock)
         Glibc.close(root)
     }

@@ -17,12 +17,14 @@ extension ByteBuffer: FieldSink {
 struct LentRoom: FieldSink {
     private let room: UnsafeMutableRawBufferPointer
     private(set) var written = 0
+    /// Something had no room: what was written is no whole payload.
+    private(set) var isShort = false
 
     init(_ room: UnsafeMutableRawBufferPointer) { self.room = room }
 
     @inline(__always)
     mutating func putInteger(_ value: some FixedWidthInteger) {
-        precondition(room.count - written >= value.bitWidth / 8)
+        guard hasRoom(value.bitWidth / 8) else { return }
         room.storeBytes(of: value.littleEndian, toByteOffset: written, as: type(of: value))
         written += value.bitWidth / 8
     }
@@ -30,9 +32,16 @@ struct LentRoom: FieldSink {
     @inline(__always)
     mutating func putRaw(_ bytes: UnsafeRawBufferPointer) {
         guard let source = bytes.baseAddress, let target = room.baseAddress else { return }
-        precondition(room.count - written >= bytes.count)
+        guard hasRoom(bytes.count) else { return }
         (target + written).copyMemory(from: source, byteCount: bytes.count)
         written += bytes.count
+    }
+
+    @inline(__always)
+    private mutating func hasRoom(_ count: Int) -> Bool {
+        if room.count - written >= count { return true }
+        isShort = true
+        return false
     }
 }
 

@@ -24,6 +24,7 @@ extension RequestFrame {
     /// Appends the payload; `false` when it is larger than a frame may be, and then nothing is appended.
     package static func write(_ invocation: Invocation, to buffer: inout ByteBuffer, stream: UInt32) -> Bool {
         let start = buffer.writerIndex
+        var isWhole = true
         buffer.writeFrame(.request, stream: stream) { buffer in
             _ = buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: openingLimit(invocation)) { room in
                 var room = LentRoom(room)
@@ -37,13 +38,15 @@ extension RequestFrame {
                     room.put(UInt64(bytes.count))
                 case .stream: room.put(UInt8(2))
                 }
+                assert(!room.isShort, "the limit of what comes before a body is too low")
+                isWhole = !room.isShort
                 return room.written
             }
             if case .whole(let bytes) = invocation.body, bytes.count <= Frame.inlineBody {
                 buffer.writeImmutableBuffer(bytes.buffer)
             }
         }
-        guard buffer.writerIndex - start <= Frame.headLength + Frame.maximumPayload else {
+        guard isWhole, buffer.writerIndex - start <= Frame.headLength + Frame.maximumPayload else {
             buffer.moveWriterIndex(to: start)
             return false
         }

@@ -1,7 +1,7 @@
 /// What runs now, by the number of its stream.
 ///
-/// Streams are numbered upwards, so the last bits of a number tell where its value belongs: nothing is hashed, and two hardly ever want one
-/// place. The second one takes the next that is free.
+/// Streams are numbered upwards, and one multiplication spreads such numbers evenly: also past a thousand in a row that stay for long. Two hardly
+/// ever want one place; the second one takes the next that is free.
 package struct StreamTable<Value: AnyObject> {
     private struct Slot {
         var stream: UInt32 = 0
@@ -37,10 +37,15 @@ package struct StreamTable<Value: AnyObject> {
 
     package mutating func removeAll() { self = StreamTable() }
 
+    /// Where it belongs: the first bits of its product with 2³² over the golden ratio.
+    private func home(of stream: UInt32) -> Int {
+        Int(truncatingIfNeeded: (stream &* 0x9E37_79B1) >> UInt32(truncatingIfNeeded: 32 - slots.count.trailingZeroBitCount))
+    }
+
     /// Where it is, or where it would be put.
     private func place(of stream: UInt32) -> Int {
         let mask = slots.count - 1
-        var place = Int(stream) & mask
+        var place = home(of: stream)
         while slots[place].value != nil, slots[place].stream != stream { place = (place + 1) & mask }
         return place
     }
@@ -55,7 +60,7 @@ package struct StreamTable<Value: AnyObject> {
         while true {
             next = (next + 1) & mask
             guard slots[next].value != nil else { break }
-            let home = Int(slots[next].stream) & mask
+            let home = home(of: slots[next].stream)
             if (next - home) & mask >= (next - free) & mask {
                 slots.swapAt(free, next)
                 free = next

@@ -7,8 +7,15 @@ import PackageDescription
 let settings: [SwiftSetting] = [.enableUpcomingFeature("InternalImportsByDefault"), .enableUpcomingFeature("ExistentialAny")]
 
 func product(_ name: String, _ package: String) -> Target.Dependency { .product(name: name, package: package) }
-func room(_ name: String, _ folder: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []) -> Target {
-    .target(name: name, dependencies: dependencies, path: "Runtime/\(folder)", exclude: exclude, swiftSettings: settings)
+/// A fuzzing build takes of some rooms only what reads the `wire`, which needs neither the database nor the sockets `beyond` it.
+let isFuzzing = Context.environment["SWIFTLET_FUZZ"] == "1"
+func room(
+    _ name: String, _ folder: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = [], wire: String? = nil,
+    beyond: [Target.Dependency] = []
+) -> Target {
+    .target(
+        name: name, dependencies: dependencies + (isFuzzing ? [] : beyond), path: "Runtime/\(folder)", exclude: exclude,
+        sources: isFuzzing ? wire.map { [$0] } : nil, swiftSettings: settings)
 }
 func tests(_ folder: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
     .testTarget(
@@ -78,16 +85,16 @@ let package = Package(
         room("SwiftletTelemetry", "Telemetry", [logging, metrics]),
         room(
             "SwiftletWorkers", "Workers",
-            ["Swiftlet", "SwiftletHTTP", "SwiftletNet", "CLinux", httpTypes, logging, nioCore, nioPosix, nioHelpers]),
+            ["Swiftlet", "SwiftletHTTP", "SwiftletNet", httpTypes, nioCore],
+            wire: "Frames", beyond: ["CLinux", logging, nioPosix, nioHelpers]),
         // Pictures in processes of their own: it stands on the two rooms it joins.
         room(
             "SwiftletImages", "Images",
             ["SwiftletStorage", "SwiftletFiles", "SwiftletWorkers", "SwiftletCrypto", "CLinux", "CVips"]),
         room(
             "SwiftletRealtime", "Realtime",
-            [
-                "Swiftlet", "SwiftletCrypto", "SwiftletJSON", "SwiftletWebSocket", product("GRDB", "GRDB.swift"), deque, nioCore,
-            ], exclude: ["README.md"]),
+            ["Swiftlet", "SwiftletCrypto", "SwiftletJSON", nioCore], exclude: ["README.md"],
+            wire: "Protocol", beyond: ["SwiftletWebSocket", product("GRDB", "GRDB.swift"), deque]),
         room("SwiftletServer", "Server", ["SwiftletHTTP", "SwiftletWebSocket", "CLinux", nioCore, nioPosix, nioHelpers]),
 
         // A stand-in for an upstream, with its own sockets.
@@ -226,7 +233,7 @@ let package = Package(
 )
 
 // Fuzz targets need a fuzzing build (Tests/Fuzz/run makes one), benchmarks a release build: neither is part of a plain build.
-if Context.environment["SWIFTLET_FUZZ"] == "1" {
+if isFuzzing {
     package.targets.append(
         .executableTarget(
             name: "fuzz",

@@ -8,14 +8,14 @@ struct CheckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check", abstract: "Judge configuration and functions as serve --strict would, without listening.",
         discussion: "Takes the flags of serve. Ends with 0 when every function would boot, with 78 and the reason otherwise.")
-    @OptionGroup var options: ServeOptions
+    @OptionGroup var serve: ServeCommand
 
     func run() async throws {
         try await ServeCommand.exitingOnProblem {
-            let configuration = try options.configuration()
+            let configuration = try serve.hostConfiguration()
             // Not used here, but serve would refuse it.
-            _ = try options.level()
-            let sink = LogSink(descriptor: STDERR_FILENO, format: try options.isText() ? .text : .json, level: .warning)
+            _ = try serve.level()
+            let sink = LogSink(descriptor: STDERR_FILENO, format: try serve.isText() ? .text : .json, level: .warning)
             defer { sink.close() }
             let host = try Host(
                 functions: CommandLineTool.functions, configuration: configuration, sink: sink, metrics: PrometheusRegistry())

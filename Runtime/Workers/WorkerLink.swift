@@ -1,5 +1,5 @@
 import Logging
-package import NIOCore
+import NIOCore
 package import Swiftlet
 
 /// The worker's end of the hop: frames in, invocations run, frames out. It lives on the worker's one loop, whose thread makes it.

@@ -10,9 +10,11 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
+import time
 
 HOOKS = """<!doctype html><meta charset=utf-8><title>x</title><script nonce=own>
 for (const name of ['alert', 'confirm', 'prompt', 'print', 'eval', 'open'])
@@ -107,6 +109,18 @@ def browser_path():
     return named or shutil.which("chromium-headless-shell") or shutil.which("chromium")
 
 
+def processes_with(word):
+    """The processes that were started with `word` among their arguments."""
+    found = []
+    for process in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if word.encode() in process.read_bytes():
+                found.append(int(process.parent.name))
+        except OSError:  # it has ended meanwhile
+            pass
+    return found
+
+
 class Browser:
     """A server and one Chromium for as long as the `with` lasts."""
 
@@ -134,12 +148,17 @@ class Browser:
             process = subprocess.Popen(
                 [browser_path(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
                  "--disable-background-networking", "--remote-debugging-port=0", f"--user-data-dir={folder}", self.url + "/"],
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
             try:
                 assert self._done.wait(timeout), "the browser did not report"
             finally:
-                process.terminate()
+                # What we started may be a script that started the browser: all of them.
+                os.killpg(process.pid, signal.SIGKILL)
                 process.wait(20)
+                end = time.monotonic() + 20
+                while of := processes_with(folder):
+                    assert time.monotonic() < end, f"still there: {of}"
+                    time.sleep(0.05)
         return {**self.report, "requests": self.requests}
 
     def batch(self, number):

@@ -50,7 +50,7 @@ import Testing
         table[7 + 64] = Box(3)
         table[7] = nil
         #expect(table[7] == nil && table[7 + 64]?.number == 3)
-        weak var third = table[7 + 64]
+        weak let third = table[7 + 64]
         table.removeAll()
         #expect(third == nil && table.isEmpty)
     }

@@ -73,6 +73,9 @@ package struct EncodedFields: Sendable, Hashable {
     /// Room for about this many bytes, so that building up does not copy.
     package mutating func reserve(_ count: Int) { bytes.reserveCapacity(count) }
 
+    /// Takes everything out; the memory stays for what comes next, unless it is more than `limit`.
+    package mutating func clear(keeping limit: Int) { bytes.removeAll(keepingCapacity: bytes.capacity <= limit) }
+
     /// Adds a field whose name and value the host wrote itself, of plain characters: nothing is looked at.
     package mutating func appendOwn(_ name: StaticString, _ value: StaticString) {
         appendOwn(name, UnsafeRawBufferPointer(start: value.utf8Start, count: value.utf8CodeUnitCount))

@@ -4,70 +4,99 @@
 /// Names keep the case they came with and are compared without regard to it. Values are trimmed of spaces and tabs
 /// at both ends. Order and repeated names are kept.
 package struct HeaderFields: Sendable {
-    package struct Entry: Sendable, Hashable {
+    /// Where a name and its value stand in the text.
+    struct Entry: Sendable, Hashable, BitwiseCopyable {
         var nameOffset: UInt32
         var nameLength: UInt32
         var valueOffset: UInt32
         var valueLength: UInt32
+
+        static var size: Int { MemoryLayout<Entry>.stride }
+
+        var nameRange: Range<Int> { Int(nameOffset)..<Int(nameOffset) + Int(nameLength) }
+        var valueRange: Range<Int> { Int(valueOffset)..<Int(valueOffset) + Int(valueLength) }
     }
 
-    /// The bytes the entries point into. For a request this is the whole head, request line included.
+    /// The text all ranges point into, then an entry for each field. For a request the text is the whole head, request line included.
+    ///
+    /// One block for both: fields are handed on by each room, and each time every block of theirs is counted.
     package private(set) var storage: [UInt8]
-    package private(set) var entries: [Entry]
+    private var textEnd: Int
+    package private(set) var count: Int
 
     package init() {
         storage = []
-        entries = []
+        textEnd = 0
+        count = 0
     }
 
-    init(storage: [UInt8], entries: [Entry]) {
-        self.storage = storage
-        self.entries = entries
-    }
-
-    /// Fields whose names and values lie one after the other in `storage`, with the lengths given; what reaches beyond it is left out.
-    ///
-    /// - Parameter next: the lengths of the next field's name and value; called `count` times.
-    package init<Problem: Error>(
-        storage: [UInt8], count: Int, next: () throws(Problem) -> (name: Int, value: Int)
-    ) throws(Problem) {
-        self.storage = storage
-        entries = []
-        entries.reserveCapacity(count)
-        var offset = 0
-        for _ in 0..<count {
-            let (name, value) = try next()
-            guard name >= 0, value >= 0, name <= storage.count - offset, value <= storage.count - offset - name else { continue }
-            entries.append(
-                Entry(
-                    nameOffset: UInt32(truncatingIfNeeded: offset), nameLength: UInt32(truncatingIfNeeded: name),
-                    valueOffset: UInt32(truncatingIfNeeded: offset + name), valueLength: UInt32(truncatingIfNeeded: value)))
-            offset += name + value
+    init(text: UnsafeRawBufferPointer, entries: [Entry]) {
+        textEnd = text.count
+        count = entries.count
+        storage = [UInt8](unsafeUninitializedCapacity: text.count + entries.count * Entry.size) { room, used in
+            let room = UnsafeMutableRawBufferPointer(room)
+            room.copyMemory(from: text)
+            entries.withUnsafeBytes { UnsafeMutableRawBufferPointer(rebasing: room[text.count...]).copyMemory(from: $0) }
+            used = room.count
         }
     }
 
-    package var count: Int { entries.count }
-    package var isEmpty: Bool { entries.isEmpty }
+    /// Fields whose names and values lie one after the other in `text`, with the lengths given; what reaches beyond it is left out.
+    ///
+    /// - Parameter next: the lengths of the next field's name and value; called `count` times.
+    package init(text: UnsafeRawBufferPointer, count: Int, next: () -> (name: Int, value: Int)) {
+        textEnd = text.count
+        var kept = 0
+        storage = [UInt8](unsafeUninitializedCapacity: text.count + count * Entry.size) { room, used in
+            let room = UnsafeMutableRawBufferPointer(room)
+            room.copyMemory(from: text)
+            var offset = 0
+            for _ in 0..<count {
+                let (name, value) = next()
+                guard name >= 0, value >= 0, name <= text.count - offset, value <= text.count - offset - name else { continue }
+                let entry = Entry(
+                    nameOffset: UInt32(truncatingIfNeeded: offset), nameLength: UInt32(truncatingIfNeeded: name),
+                    valueOffset: UInt32(truncatingIfNeeded: offset + name), valueLength: UInt32(truncatingIfNeeded: value))
+                room.storeBytes(of: entry, toByteOffset: text.count + kept * Entry.size, as: Entry.self)
+                kept += 1
+                offset += name + value
+            }
+            used = text.count + kept * Entry.size
+        }
+        self.count = kept
+    }
+
+    /// The entry at `index`; `bytes` are those of `storage`.
+    @inline(__always)
+    private func entry(_ index: Int, in bytes: UnsafeRawBufferPointer) -> Entry {
+        precondition(index >= 0 && index < count)
+        return bytes.loadUnaligned(fromByteOffset: textEnd + index * Entry.size, as: Entry.self)
+    }
+
+    private func entry(_ index: Int) -> Entry { storage.withUnsafeBytes { entry(index, in: $0) } }
+
+    /// The text without the entries behind it.
+    package var text: ArraySlice<UInt8> { storage[..<textEnd] }
+    package var isEmpty: Bool { count == 0 }
     /// Bytes of all names and values.
     package var textLength: Int {
-        var sum = 0
-        for entry in entries { sum += Int(entry.nameLength) + Int(entry.valueLength) }
-        return sum
+        storage.withUnsafeBytes { bytes in
+            var sum = 0
+            for index in 0..<count {
+                let entry = entry(index, in: bytes)
+                sum += Int(entry.nameLength) + Int(entry.valueLength)
+            }
+            return sum
+        }
     }
 
     // MARK: Reading
 
     /// The name at `index` as a range of `storage`.
-    package func nameRange(_ index: Int) -> Range<Int> {
-        let entry = entries[index]
-        return Int(entry.nameOffset)..<Int(entry.nameOffset) + Int(entry.nameLength)
-    }
+    package func nameRange(_ index: Int) -> Range<Int> { entry(index).nameRange }
 
     /// The trimmed value at `index` as a range of `storage`.
-    package func valueRange(_ index: Int) -> Range<Int> {
-        let entry = entries[index]
-        return Int(entry.valueOffset)..<Int(entry.valueOffset) + Int(entry.valueLength)
-    }
+    package func valueRange(_ index: Int) -> Range<Int> { entry(index).valueRange }
 
     /// The position of the first field of that name at or after `start`.
     ///
@@ -76,11 +105,9 @@ package struct HeaderFields: Sendable {
         let length = UInt32(truncatingIfNeeded: name.utf8CodeUnitCount)
         return storage.withUnsafeBytes { bytes in
             var index = start
-            while index < entries.count {
-                let entry = entries[index]
-                if entry.nameLength == length,
-                    UnsafeRawBufferPointer(rebasing: bytes[nameRange(index)]).equalsLowercase(name)
-                {
+            while index < count {
+                let entry = entry(index, in: bytes)
+                if entry.nameLength == length, UnsafeRawBufferPointer(rebasing: bytes[entry.nameRange]).equalsLowercase(name) {
                     return index
                 }
                 index += 1
@@ -119,10 +146,11 @@ package struct HeaderFields: Sendable {
     /// Calls `body` for every field in order with name and value. The pointers end with the call.
     package func forEach(_ body: (_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) throws -> Void) rethrows {
         try storage.withUnsafeBytes { bytes in
-            for index in entries.indices {
+            for index in 0..<count {
+                let entry = entry(index, in: bytes)
                 try body(
-                    UnsafeRawBufferPointer(rebasing: bytes[nameRange(index)]),
-                    UnsafeRawBufferPointer(rebasing: bytes[valueRange(index)])
+                    UnsafeRawBufferPointer(rebasing: bytes[entry.nameRange]),
+                    UnsafeRawBufferPointer(rebasing: bytes[entry.valueRange])
                 )
             }
         }
@@ -143,18 +171,19 @@ package struct HeaderFields: Sendable {
 
     /// Adds a field. Nothing is checked here: what is written to a client passes `EncodedFields`, which checks.
     package mutating func append(_ name: some Collection<UInt8>, _ value: some Collection<UInt8>) {
-        let nameOffset = storage.count
-        storage.append(contentsOf: name)
-        let valueOffset = storage.count
-        storage.append(contentsOf: value)
-        entries.append(
-            Entry(
-                nameOffset: UInt32(truncatingIfNeeded: nameOffset),
-                nameLength: UInt32(truncatingIfNeeded: valueOffset - nameOffset),
-                valueOffset: UInt32(truncatingIfNeeded: valueOffset),
-                valueLength: UInt32(truncatingIfNeeded: storage.count - valueOffset)
-            )
+        let nameOffset = textEnd
+        storage.insert(contentsOf: name, at: textEnd)
+        let valueOffset = storage.count - count * Entry.size
+        storage.insert(contentsOf: value, at: valueOffset)
+        textEnd = storage.count - count * Entry.size
+        let entry = Entry(
+            nameOffset: UInt32(truncatingIfNeeded: nameOffset),
+            nameLength: UInt32(truncatingIfNeeded: valueOffset - nameOffset),
+            valueOffset: UInt32(truncatingIfNeeded: valueOffset),
+            valueLength: UInt32(truncatingIfNeeded: textEnd - valueOffset)
         )
+        withUnsafeBytes(of: entry) { storage.append(contentsOf: $0) }
+        count += 1
     }
 
     package mutating func append(_ name: String, _ value: String) { append(name.utf8, value.utf8) }

@@ -95,16 +95,16 @@ package final class RequestHead: Sendable {
     package var expectsContinue: Bool { expectation == .continue }
 
     /// The bytes that all ranges of this head point into.
-    package var storage: [UInt8] { fields.storage }
+    package var text: ArraySlice<UInt8> { fields.text }
 
-    /// The path as sent, without the query; starts with `/`, or is `*`. Range of `storage`.
+    /// The path as sent, without the query; starts with `/`, or is `*`. Range of `text`.
     package var pathRange: Range<Int> { pathSpan.range }
 
-    /// What follows the first `?`; nil without one. Range of `storage`.
+    /// What follows the first `?`; nil without one. Range of `text`.
     package var queryRange: Range<Int>? { querySpan?.range }
 
     /// The `Host` field, or empty when an HTTP/1.0 request has none. An absolute-form target names the same host, or
-    /// the head is refused. Range of `storage`.
+    /// the head is refused. Range of `text`.
     package var hostRange: Range<Int> { hostSpan.range }
 
     /// Lends the path. The pointer ends with the closure.
@@ -121,10 +121,10 @@ package final class RequestHead: Sendable {
     package func pathEquals(_ text: StaticString) -> Bool { withPath { $0.equals(text) } }
 
     // Copies, for logs and tests: not for the hot path.
-    package var methodBytes: [UInt8] { Array(storage[methodSpan.range]) }
-    package var targetBytes: [UInt8] { Array(storage[targetSpan.range]) }
-    package var path: String { String(decoding: storage[pathRange], as: UTF8.self) }
-    package var query: String? { queryRange.map { String(decoding: storage[$0], as: UTF8.self) } }
-    package var host: String { String(decoding: storage[hostRange], as: UTF8.self) }
-    package var methodText: String { String(decoding: storage[methodSpan.range], as: UTF8.self) }
+    package var methodBytes: [UInt8] { Array(text[methodSpan.range]) }
+    package var targetBytes: [UInt8] { Array(text[targetSpan.range]) }
+    package var path: String { String(decoding: text[pathRange], as: UTF8.self) }
+    package var query: String? { queryRange.map { String(decoding: text[$0], as: UTF8.self) } }
+    package var host: String { String(decoding: text[hostRange], as: UTF8.self) }
+    package var methodText: String { String(decoding: text[methodSpan.range], as: UTF8.self) }
 }

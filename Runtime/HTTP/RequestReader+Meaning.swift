@@ -221,7 +221,7 @@ extension RequestReader {
         return nil
     }
 
-    mutating func makeHead(_ storage: [UInt8]) -> RequestHead {
+    func makeHead(_ text: UnsafeRawBufferPointer) -> RequestHead {
         let framing: RequestHead.Framing
         if facts.chunked {
             framing = .chunked
@@ -232,14 +232,14 @@ extension RequestReader {
         }
         let methodStart = Int(targetStart) &- 1
         var start = 0
-        if storage.count > 2, storage[0] == 0x0D { start = 2 }
-        let method = storage.withUnsafeBytes { HTTPMethod(UnsafeRawBufferPointer(rebasing: $0[start..<methodStart])) }
+        if text.count > 2, text[0] == 0x0D { start = 2 }
+        let method = HTTPMethod(UnsafeRawBufferPointer(rebasing: text[start..<methodStart]))
         let modern = facts.minor == 1
         var expectation = facts.expectation
         // HTTP/1.0 knows no `Expect`, and without a body there is nothing to wait for.
         if expectation == .continue, !modern || (framing == .none || framing == .length(0)) { expectation = .none }
         return RequestHead(
-            fields: HeaderFields(storage: storage, entries: entries),
+            fields: HeaderFields(text: text, entries: entries),
             method: method,
             form: facts.form,
             minorVersion: facts.minor,

@@ -65,8 +65,7 @@ package struct RequestReader: Sendable {
                 return (min(refusal.offset, input.count), .refused(refusal))
             case .complete:
                 let used = position
-                let storage = [UInt8](UnsafeRawBufferPointer(rebasing: input[0..<used]))
-                return finish(storage, consumed: used)
+                return finish(UnsafeRawBufferPointer(rebasing: input[0..<used]), consumed: used)
             }
         }
         // Only as much as a head can have is kept: whatever is longer is refused inside these bytes.
@@ -83,10 +82,9 @@ package struct RequestReader: Sendable {
             return (max(0, min(refusal.offset - before, taken)), .refused(refusal))
         case .complete:
             let used = position
-            var storage: [UInt8] = []
-            swap(&storage, &pending)
-            storage.removeSubrange(used...)
-            return finish(storage, consumed: used - before)
+            var whole: [UInt8] = []
+            swap(&whole, &pending)
+            return whole.withUnsafeBytes { finish(UnsafeRawBufferPointer(rebasing: $0[0..<used]), consumed: used - before) }
         }
     }
 
@@ -98,8 +96,8 @@ package struct RequestReader: Sendable {
         return bytes.withUnsafeBytes { body(&self, $0) }
     }
 
-    private mutating func finish(_ storage: [UInt8], consumed: Int) -> (consumed: Int, outcome: Outcome) {
-        let head = makeHead(storage)
+    private mutating func finish(_ text: UnsafeRawBufferPointer, consumed: Int) -> (consumed: Int, outcome: Outcome) {
+        let head = makeHead(text)
         reset()
         return (consumed, .head(head))
     }
@@ -108,7 +106,8 @@ package struct RequestReader: Sendable {
         state = .start
         position = 0
         lineStart = 0
-        entries = []
+        // The memory for the next head's, unless they were many.
+        entries.removeAll(keepingCapacity: entries.capacity <= 32)
         facts = Facts()
     }
 

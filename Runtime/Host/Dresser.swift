@@ -5,11 +5,12 @@ import SwiftletRateLimit
 
 /// Collects the header fields of one answer as the bytes that go out.
 struct Dresser {
-    private(set) var encoded = EncodedFields()
+    private(set) var encoded: EncodedFields
     /// Names the function set itself, in lower case; empty for most answers.
     private var own: [String] = []
 
-    init(requestID: RequestID) {
+    init(requestID: RequestID, in room: consuming EncodedFields = EncodedFields()) {
+        encoded = consume room
         encoded.reserve(768)
         requestID.withBytes { id in
             encoded.appendOwn("x-request-id", id)

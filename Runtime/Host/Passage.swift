@@ -246,6 +246,7 @@ final class Passage: InvocationReply, TimeoutWaiter, @unchecked Sendable {
         status = response.status
         bytesOut = body?.readableBytes ?? 0
         exchange.respond(status: response.status, fields: fields, body: body ?? ByteBuffer())
+        exchange.giveBack(consume fields)
         closeRecord()
     }
 
@@ -351,7 +352,7 @@ final class Passage: InvocationReply, TimeoutWaiter, @unchecked Sendable {
                 fromFunction: true)
             return nil
         }
-        var dresser = Dresser(requestID: requestID)
+        var dresser = Dresser(requestID: requestID, in: exchange.takeFields())
         do throws(FieldProblem) {
             if let fields = response.fields {
                 try dresser.add(fields, keepsCORS: !slot.speaksHostCORS, mediaType: response.mediaType)

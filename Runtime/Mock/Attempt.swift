@@ -35,7 +35,7 @@ struct Attempt: Sendable {
     static let bodyLimit = 64 * 1024
 
     /// What it takes of the log's room.
-    var weight: Int { body.count + fields.storage.count }
+    var weight: Int { body.count + fields.text.count }
 
     func write(number: Int, into bytes: inout [UInt8]) {
         func member(_ name: String, _ value: JSON) {

@@ -57,11 +57,9 @@ extension ConnectionHandler {
     ) {
         let loop = loop
         let size = ResponseHeadEncoder.maximumSize(fieldsSize: fields.bytes.count)
-        // Of the size it needs: it lives until the socket has taken it, and many wait together.
-        var response = loop.allocator.buffer(capacity: size &+ tail.count)
-        fields.bytes.withUnsafeBytes { fields in
+        let response = fields.bytes.withUnsafeBytes { fields in
             loop.dateLine.withUnsafeBytes { date in
-                _ = response.writeWithUnsafeMutableBytes(minimumWritableBytes: size &+ tail.count) { output in
+                loop.outputBuffers.fill(atMost: size &+ tail.count) { output in
                     let written = ResponseHeadEncoder.write(
                         status: status, date: date, framing: framing, connection: connection, fields: fields, into: output
                     )

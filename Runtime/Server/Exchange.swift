@@ -13,9 +13,10 @@ package final class Exchange {
     package let peer: PeerAddress
     /// Whether a trusted proxy said in its PROXY header that the client came over TLS.
     package let isSecure: Bool
-    package let eventLoop: any EventLoop
+    private let loop: LoopState
+    package var eventLoop: any EventLoop { loop.eventLoop }
     /// Of its loop.
-    package let timeouts: Timeouts
+    package var timeouts: Timeouts { loop.timeouts }
 
     /// The client closed its sending side or the connection, or stopped taking its response, before the answer was
     /// complete. Called once, never after `end` or `respond`.
@@ -32,8 +33,7 @@ package final class Exchange {
         self.peer = peer
         self.isSecure = isSecure
         self.connection = connection
-        eventLoop = loop.eventLoop
-        timeouts = loop.timeouts
+        self.loop = loop
     }
 
     // A WebSocket upgrade would take over here: `head.upgrade` says that the client asks for one, and the connection can
@@ -63,6 +63,11 @@ package final class Exchange {
     }
 
     // MARK: The response
+
+    /// Fields without any, in memory that its loop uses again: `giveBack` returns it when they are sent.
+    package func takeFields() -> EncodedFields { loop.takeFields() }
+
+    package func giveBack(_ fields: consuming EncodedFields) { loop.giveBack(fields) }
 
     /// Whether the response has begun, so that no other may be given.
     package var hasBegun: Bool { connection?.hasBegun ?? true }

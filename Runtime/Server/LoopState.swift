@@ -22,6 +22,9 @@ final class LoopState: @unchecked Sendable {
     let chunkEnd = ByteBuffer(string: "\r\n")
     let lastChunk = ByteBuffer(string: "0\r\n\r\n")
     let emptyBuffer = ByteBuffer()
+    var outputBuffers = OutputBuffers()
+    /// The memory of the last response's fields, for the next one's.
+    private var spareFields = EncodedFields()
     private var connections: [ConnectionHandler] = []
     private(set) var isDraining = false
     /// All bytes that came in on this loop.
@@ -63,6 +66,18 @@ final class LoopState: @unchecked Sendable {
         dateLine = HTTPDate.line(unixSeconds: dateSecond)
     }
 
+    // MARK: Memory that is used again
+
+    /// Fields without any, with room for those of most responses. Whoever has sent them gives them back.
+    func takeFields() -> EncodedFields {
+        var taken = EncodedFields()
+        swap(&taken, &spareFields)
+        taken.clear(keeping: 4096)
+        return taken
+    }
+
+    func giveBack(_ fields: consuming EncodedFields) { spareFields = consume fields }
+
     // MARK: Flushing
 
     private var unflushed = TurnList<ConnectionHandler>()
@@ -76,6 +91,7 @@ final class LoopState: @unchecked Sendable {
         eventLoop.execute { [self] in
             let connections = unflushed.take()
             for connection in connections where connection.needsFlush { connection.flush() }
+            outputBuffers.flushed()
             unflushed.giveBack(connections)
         }
     }

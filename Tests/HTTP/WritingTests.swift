@@ -114,3 +114,58 @@ import Testing
         }
     }
 }
+
+@Suite struct `Fields in one block` {
+    @Test func `what is added stands behind what was read, and nothing moves`() throws {
+        var reader = RequestReader()
+        let text = Array("GET /a HTTP/1.1\r\nHost: x\r\nX-One: 1\r\nx-one:\t two \r\n\r\n".utf8)
+        guard case .head(let head) = text.withUnsafeBytes({ reader.read($0).outcome }) else {
+            Issue.record("no head")
+            return
+        }
+        #expect(Array(head.text) == text)
+        var fields = head.fields
+        let before = fields
+        fields.append("X-Two", "zwei")
+        fields.append("", "")
+        fields.append("x-one", String(repeating: "3", count: 300))
+        #expect(fields.count == 6 && before.count == 3)
+        #expect(fields.string("host") == "x" && fields.string("x-two") == "zwei" && before.string("x-two") == nil)
+        var ones: [String] = []
+        fields.forEachValue(of: "x-one") { ones.append(String(decoding: $0, as: UTF8.self)) }
+        #expect(ones == ["1", "two", String(repeating: "3", count: 300)])
+        #expect(
+            fields.textLength == "Hostx".utf8.count + "X-One1".utf8.count + "x-onetwo".utf8.count + "X-Twozwei".utf8.count + 305)
+        #expect(head.withPath { Array($0) } == Array("/a".utf8))
+        #expect(Array(fields.text.prefix(text.count)) == text)
+    }
+
+    @Test func `lengths that reach beyond the text are left out`() {
+        var lengths = [(1, 2), (0, 9), (-1, 1), (1, .max), (2, 0), (0, 1)].makeIterator()
+        let fields = Array("abcde".utf8).withUnsafeBytes { HeaderFields(text: $0, count: 6) { lengths.next() ?? (0, 0) } }
+        #expect(fields.count == 2)
+        var seen: [[String]] = []
+        fields.forEach { name, value in
+            seen.append([String(decoding: name, as: UTF8.self), String(decoding: value, as: UTF8.self)])
+        }
+        #expect(seen == [["a", "bc"], ["de", ""]])
+    }
+
+    /// The reader keeps the memory of the entries: the next head has its own all the same.
+    @Test func `a head stays as it was read while the next one is`() {
+        var reader = RequestReader()
+        var heads: [RequestHead] = []
+        for number in 0..<40 {
+            let fields = (0..<number).map { "X-\($0): \(number)\r\n" }.joined()
+            let text = Array("GET /\(number) HTTP/1.1\r\nHost: h\(number)\r\n\(fields)\r\n".utf8)
+            if case .head(let head) = text.withUnsafeBytes({ reader.read($0).outcome }) { heads.append(head) }
+        }
+        #expect(heads.count == 40)
+        for (number, head) in heads.enumerated() {
+            #expect(head.fields.count == number + 1 && head.fields.string("host") == "h\(number)")
+            head.fields.forEach { name, value in
+                if name.first == UInt8(ascii: "X") { #expect(String(decoding: value, as: UTF8.self) == "\(number)") }
+            }
+        }
+    }
+}

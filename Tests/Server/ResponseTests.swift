@@ -134,6 +134,34 @@ private func fields(_ pairs: (String, String)...) -> EncodedFields {
             #expect(received == expected)
         }
     }
+
+    /// The memory of small answers is used again: not that of an answer which the socket has not taken yet.
+    @Test func `that wait for a slow client stay as they were, whatever others are answered meanwhile`() async throws {
+        let handler = TestHandler { exchange, _ in
+            let path = exchange.head.path
+            exchange.respond(
+                status: 200, fields: fields(("X-Path", path)),
+                body: Array(String(repeating: path, count: 1 + path.utf8.count % 150).utf8))
+        }
+        try await TestServer.run(handler) { server in
+            let wrong = try await onThread {
+                @Sendable func ask(_ path: String) -> String { "GET \(path) HTTP/1.1\r\nHost: a\r\n\r\n" }
+                func isRight(_ response: Client.Response?, _ path: String) -> Bool {
+                    response?.field("X-Path") == path
+                        && response?.text == String(repeating: path, count: 1 + path.utf8.count % 150)
+                }
+                let slow = UncheckedBox(try Client(port: server.port))
+                let paths = (0..<6_000).map { "/slow/\($0)/" + String(repeating: "s", count: $0 % 140) }
+                Thread.detachNewThread { for path in paths { slow.value.send(ask(path)) } }
+                let quick = try Client(port: server.port)
+                var wrong = 0
+                for number in 0..<500 where !isRight(try quick.ask(ask("/quick/\(number)")), "/quick/\(number)") { wrong += 1 }
+                for path in paths where !isRight(try slow.value.response(), path) { wrong += 1 }
+                return wrong
+            }
+            #expect(wrong == 0)
+        }
+    }
 }
 
 @Suite(.serialized) struct `Keeping connections` {

@@ -151,7 +151,7 @@ struct Dice: RandomNumberGenerator {
         var lengths = fields.map { ($0.0.utf8.count, $0.1.utf8.count) }.makeIterator()
         return FunctionRequestHead(
             requestID: id, executionID: "x", method: .patch, functionName: "f", path: "/f/ä%2F", query: query,
-            fields: HeaderFields(storage: storage, count: fields.count) { lengths.next() ?? (0, 0) },
+            fields: storage.withUnsafeBytes { HeaderFields(text: $0, count: fields.count) { lengths.next() ?? (0, 0) } },
             client: Client(address: address, isSecure: true, host: "a.example"))
     }
 

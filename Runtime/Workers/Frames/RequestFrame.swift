@@ -212,9 +212,9 @@ extension RequestFrame {
         var lengths = table
         // Each is below what 32 bits hold and there are few: the sum cannot overflow.
         for _ in 0..<count { total += Int(try lengths.take16()) + Int(try lengths.take32()) }
-        let storage = try payload.take(total) { [UInt8]($0) }
-        return try HeaderFields(storage: storage, count: count) { () throws(FrameProblem) in
-            (Int(try table.take16()), Int(try table.take32()))
+        return try payload.take(total) { text in
+            // The table was read once: it is whole.
+            HeaderFields(text: text, count: count) { (Int((try? table.take16()) ?? 0), Int((try? table.take32()) ?? 0)) }
         }
     }
 

@@ -139,7 +139,7 @@ private func checkHead(_ head: RequestHead) {
     precondition(describe(again) == describe(head), "means something else: \(describe(again)), \(describe(head))")
 
     // Read naively, the accepted bytes hold no second framing, no bare line end and no odd byte.
-    let raw = head.storage
+    let raw = head.text
     var lengths = 0
     var codings = 0
     for line in raw.split(separator: 0x0A, omittingEmptySubsequences: false).dropLast() {

@@ -44,6 +44,7 @@ final class HostSockets: Sendable {
             switch event {
             case .malformed(let reason): log.info("realtime.malformed", metadata: ["reason": "\(reason)"])
             case .refusedJoin(let reason): log.info("realtime.join_refused", metadata: ["reason": "\(reason)"])
+            case .refusedMessage(let reason): log.info("realtime.message_refused", metadata: ["reason": "\(reason)"])
             case .closed(let reason): log.info("realtime.channel_closed", metadata: ["reason": "\(reason)"])
             case .historyFailed(let reason):
                 hostMetrics.securityEvent("realtime.history_failed")

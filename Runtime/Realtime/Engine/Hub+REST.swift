@@ -22,7 +22,7 @@ extension Hub: RealtimeEngine {
             }
             switch await publish(message.content, to: message.topic, isPrivate: message.isPrivate, by: party) {
             case .done: break
-            case .failed(let reason): return RESTBroadcast.Answer(status: 503, message: reason)
+            case .failed(let reason), .overloaded(let reason): return RESTBroadcast.Answer(status: 503, message: reason)
             case .refused(let reason): return RESTBroadcast.Answer(status: 429, message: reason)
             }
         }
@@ -46,6 +46,7 @@ extension Hub: RealtimeEngine {
         switch await publish(content, to: topic, isPrivate: isPrivate, by: party) {
         case .done(let receipt): return RealtimeReceipt(id: receipt.id, offset: receipt.offset, receivers: receipt.receivers)
         case .failed(let reason): throw HTTPError(503, "HISTORY_UNAVAILABLE", "The message could not be stored", cause: reason)
+        case .overloaded(let reason): throw HTTPError(503, .overloaded, reason, fields: [.init("retry-after", "1")])
         case .refused(let reason): throw HTTPError(429, .rateLimitExceeded, reason)
         }
     }

@@ -153,6 +153,8 @@ package final class Hub: Sendable {
         case done(Topic.Receipt)
         /// It could not be written; nobody heard it.
         case failed(String)
+        /// More than enough is on its way in its topic; nobody heard it.
+        case overloaded(String)
         /// It is against a limit.
         case refused(String)
     }
@@ -165,7 +167,7 @@ package final class Hub: Sendable {
         if let receipt = topic.duplicate(draft.dedup, now: now()) { return then(.done(receipt)) }
         guard !topic.isOverloaded else {
             return then(
-                .failed("Overloaded: more is on its way in this topic than its members can be sent; try again in a moment"))
+                .overloaded("Overloaded: more is on its way in this topic than its members can be sent; try again in a moment"))
         }
         guard topic.isDurable, let writer else { return place(draft, in: topic, by: party, then) }
         guard topic.willWrite() else {
@@ -306,6 +308,8 @@ package struct HubLane: Sendable {
 package enum HubEvent: Sendable {
     case malformed(reason: String)
     case refusedJoin(reason: String)
+    /// Only those that nobody else is told of.
+    case refusedMessage(reason: String)
     case historyFailed(reason: String)
     case closed(reason: String)
 }

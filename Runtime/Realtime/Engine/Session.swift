@@ -369,7 +369,11 @@ package final class Session: @unchecked Sendable {
         let (joinRef, ref, topic) = (message.joinRef, message.ref, message.topic)
         hub.publish(draft, to: channel.topic, by: party) { [self] published in
             guard wantsAck else {
-                if case .failed(let reason) = published { hub.report(.historyFailed(reason: reason)) }
+                switch published {
+                case .failed(let reason): hub.report(.historyFailed(reason: reason))
+                case .overloaded(let reason): hub.report(.refusedMessage(reason: reason))
+                case .done, .refused: break
+                }
                 return
             }
             box.onLane(lane) { [self] channel in
@@ -379,7 +383,7 @@ package final class Session: @unchecked Sendable {
                     send(
                         PhoenixEncoder.reply(
                             serializer, joinRef: joinRef, ref: ref, topic: topic, ok: true, response: receipt.json))
-                case .failed(let reason), .refused(let reason):
+                case .failed(let reason), .overloaded(let reason), .refused(let reason):
                     send(PhoenixEncoder.errorReply(serializer, joinRef: joinRef, ref: ref, topic: topic, reason: reason))
                 }
             }

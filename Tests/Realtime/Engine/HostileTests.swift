@@ -178,6 +178,29 @@ import Testing
         #expect(a.replies().first?["status"] as? String == "ok", "and takes more when they have caught up")
     }
 
+    @Test func `a full topic is called full, not a failure of the disk`() async throws {
+        var limits = HubLimits()
+        limits.maxInFlight = 50_000
+        limits.messagesPerSecond = 1000
+        let bench = EngineBench(limits)
+        let (a, b) = (TestClient(bench, "a"), TestClient(bench, "b", lane: 1))
+        a.join("room", #"{"broadcast":{"ack":false}}"#)
+        b.join("room")
+        for _ in 0..<20 { a.broadcast("room", "m", #"{"x":"\#(String(repeating: "x", count: 10_000))"}"#) }
+        a.lane.run()
+        let events = bench.events.all.withLock { $0 }
+        #expect(events.contains { if case .refusedMessage(let reason) = $0 { reason.hasPrefix("Overloaded: ") } else { false } })
+        #expect(!events.contains { if case .historyFailed = $0 { true } else { false } })
+        let error = await #expect(throws: HTTPError.self) {
+            let payload = Array(#"{"x":"\#(String(repeating: "x", count: 10_000))"}"#.utf8)
+            for _ in 0..<20 {
+                _ = try await bench.hub.publish(
+                    topic: "room", isPrivate: false, event: "e", payload: payload, id: nil, sender: nil)
+            }
+        }
+        #expect(error?.status == 503 && error?.code == .overloaded)
+    }
+
     @Test func `a visitor who signs in is somebody from then on`() async {
         let bench = EngineBench()
         bench.authority.set("", "conversation:1", .all)

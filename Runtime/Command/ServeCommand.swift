@@ -8,6 +8,9 @@ import SwiftletTelemetry
 import SwiftletWorkers
 
 /// Flags of `serve`. Each can also come from the environment as SWIFTLET_<NAME> (`--admin-port` is SWIFTLET_ADMIN_PORT); a flag wins.
+///
+/// The groups are the command's own, not those of one group: a debug build's parser judges each level anew for every level above it, which
+/// made a start take 0.9 s instead of 0.3.
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve", abstract: "Serve all functions over HTTP until SIGTERM or Ctrl-C.",

@@ -72,11 +72,14 @@ final class LoopState: @unchecked Sendable {
     func takeFields() -> EncodedFields {
         var taken = EncodedFields()
         swap(&taken, &spareFields)
-        taken.clear(keeping: 4096)
         return taken
     }
 
-    func giveBack(_ fields: consuming EncodedFields) { spareFields = consume fields }
+    /// Nothing of them stays, and of many fields not the memory either.
+    func giveBack(_ fields: consuming EncodedFields) {
+        spareFields = consume fields
+        spareFields.clear(keeping: 4096)
+    }
 
     // MARK: Flushing
 

@@ -122,7 +122,7 @@ struct ThumbnailTests {
     }
 
     @Test func `broken pictures give an error and nothing is kept, and the process goes on`() async throws {
-        let worker = try folder.worker()
+        let worker = try folder.worker { $0.processes = 1 }
         var cases: [(String, [UInt8], String)] = [
             ("zeros", [UInt8](repeating: 0, count: 4096), "image/png"), ("one byte", [0xff], "image/jpeg"),
             ("text", Array("<svg xmlns=\"http://www.w3.org/2000/svg\"/>".utf8), "image/png"),
@@ -174,7 +174,7 @@ struct ThumbnailTests {
     }
 
     @Test func `a picture with too many pixels is refused by its head`() async throws {
-        let worker = try folder.worker()
+        let worker = try folder.worker { $0.processes = 1 }
         let error = await #expect(throws: StorageError.self) {
             try await worker.thumbnail(of: folder.sample("bomb.png"), wanted("width=100"))
         }

@@ -172,7 +172,8 @@ let package = Package(
             [
                 "SwiftletHost", "SwiftletTesting", "Swiftlet", "SwiftletJSON", "SwiftletTelemetry", "SwiftletServer",
                 "SwiftletAuth",
-                "SwiftletCrypto", "SwiftletNet", "SwiftletRateLimit", "Fixtures", "Corpus", "TestSupport", httpTypes,
+                "SwiftletCrypto", "SwiftletNet", "SwiftletRateLimit", "SwiftletWorkers", "Fixtures", "Corpus", "TestSupport",
+                httpTypes,
             ]),
         tests("Functions", ["Functions", "Swiftlet", "SwiftletHost", "SwiftletTesting", "SwiftletJSON", httpTypes]),
         tests("Crypto", ["SwiftletCrypto"]),

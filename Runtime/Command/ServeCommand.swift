@@ -280,6 +280,7 @@ extension ServeCommand {
     private func isolation(drain: Int) throws -> any Isolation {
         let environment = Environment.shared
         var settings = WorkerSettings()
+        settings.bootsAtOnce = HostConfiguration.processors
         settings.areWarm = try !(workers.coldStart || environment.flag("COLD_START"))
         func positive(_ flag: Int?, _ name: String) throws -> Int? {
             guard let value = try flag ?? environment.number(name) else { return nil }

@@ -40,6 +40,9 @@ package struct HostConfiguration: Sendable {
     /// Paths of the host's own that lead to a function (`/health` in test hosts).
     package var mounts: [String: FunctionName] = [:]
 
+    /// Processors the host may use, and those it has when no number of threads is set.
+    package static var processors: Int { Affinity.cores }
+
     /// Where functions run; `nil` for the host's own process.
     package var isolation: (any Isolation)?
 

@@ -122,7 +122,7 @@ extension Host {
     }
 
     var loopCount: Int {
-        configuration.server.loops > 0 ? configuration.server.loops : Affinity.cores
+        configuration.server.loops > 0 ? configuration.server.loops : HostConfiguration.processors
     }
 
     var serverConfiguration: ServerConfiguration {

@@ -76,7 +76,7 @@ public struct TestHost: Sendable {
         configuration.server.headTimeout = max(configuration.server.headTimeout, .seconds(60))
         configuration.server.bodyGrace = max(configuration.server.bodyGrace, .seconds(60))
         configuration.server.bodyIdleTimeout = max(configuration.server.bodyIdleTimeout, .seconds(60))
-        if TestHost.usesHop {
+        if TestHost.usesHop, configuration.isolation == nil {
             // Each worker has a loop of its own; a test that registers many functions asks few of them.
             var settings = WorkerSettings()
             settings.areWarm = functions.count <= 4

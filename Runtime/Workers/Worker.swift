@@ -38,6 +38,8 @@ final class Worker: @unchecked Sendable {
     private var results = 0
     private var reapings = 0
     private(set) var endsIdle = false
+    /// It starts in one of the host's turns, for which others wait.
+    var hasTurn = true
     /// It was asked to end, and why.
     private var leaving: WorkerEnd?
     private var wasReady = false

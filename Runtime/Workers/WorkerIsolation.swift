@@ -4,13 +4,15 @@ package import Swiftlet
 package struct WorkerIsolation: Isolation {
     private let settings: WorkerSettings
     private let launcher: any WorkerLauncher
+    private let turns: BootTurns
 
     package init(settings: WorkerSettings, launcher: any WorkerLauncher) {
         self.settings = settings
         self.launcher = launcher
+        turns = BootTurns(settings.bootsAtOnce)
     }
 
     package func invoker(for registration: Registration, site: InvokerSite) -> any Invoker {
-        WorkerPool(registration, site: site, settings: settings, launcher: launcher)
+        WorkerPool(registration, site: site, settings: settings, launcher: launcher, turns: turns)
     }
 }

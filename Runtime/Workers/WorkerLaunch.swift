@@ -32,6 +32,8 @@ package struct WorkerSettings: Sendable {
     package var idle: Duration?
     /// The longest a worker may take to get ready, and a request may wait for one.
     package var boot: Duration = .seconds(10)
+    /// Workers that get ready at the same time while no request waits for them.
+    package var bootsAtOnce = 1
     /// The longest a worker that is replaced may take to finish.
     package var grace: Duration = .seconds(30)
     /// How long a cancelled request may go on before its worker is replaced.

@@ -11,6 +11,7 @@ package final class WorkerPool: Invoker, @unchecked Sendable {
     let site: InvokerSite
     let settings: WorkerSettings
     private let launcher: any WorkerLauncher
+    private let turns: BootTurns
     /// Set once, before any request.
     private var home: (any EventLoop)?
     var loop: any EventLoop {
@@ -27,6 +28,7 @@ package final class WorkerPool: Invoker, @unchecked Sendable {
     /// Workers of an older generation hold older secrets.
     private(set) var generation = 0
     private var isDemanded = false
+    private var asksForTurn = false
     private var isStopping = false
     private var stopped: EventLoopPromise<Void>?
     let logs: WorkerLog
@@ -34,12 +36,15 @@ package final class WorkerPool: Invoker, @unchecked Sendable {
     private var lastCrash: (end: WorkerEnd, at: UInt64)?
     private let shown = NIOLockedValueBox(InvokerCondition())
 
-    package init(_ registration: Registration, site: InvokerSite, settings: WorkerSettings, launcher: any WorkerLauncher) {
+    init(
+        _ registration: Registration, site: InvokerSite, settings: WorkerSettings, launcher: any WorkerLauncher, turns: BootTurns
+    ) {
         name = registration.name
         policy = registration.policy
         self.site = site
         self.settings = settings
         self.launcher = launcher
+        self.turns = turns
         logs = WorkerLog(function: registration.name, logger: site.capabilities.logger, clock: site.clock)
     }
 
@@ -141,18 +146,42 @@ package final class WorkerPool: Invoker, @unchecked Sendable {
 
     private var wanted: Int { isStopping ? 0 : settings.areWarm || isDemanded ? max(1, policy.workers) : 0 }
 
-    /// Starts what is missing, unless a crash makes it wait.
-    func ensure() {
-        defer { show() }
-        guard restart == nil, site.secrets() != nil else { return }
-        let current = workers.count { $0.generation == generation && $0.isComing }
-        for _ in 0..<max(0, wanted - current) {
-            guard launch() else { return }
-        }
+    /// Workers to be started, unless a crash makes them wait.
+    private var missing: Int {
+        guard restart == nil, site.secrets() != nil else { return 0 }
+        return max(0, wanted - workers.count { $0.generation == generation && $0.isComing })
     }
 
+    /// Starts what is missing: a worker that requests wait for at once, the others when it is their turn.
+    func ensure() {
+        defer { show() }
+        if !waiting.isEmpty, !workers.contains(where: { $0.isComing }), missing > 0 {
+            turns.take()
+            guard launch() else { return }
+        }
+        guard !asksForTurn, missing > 0 else { return }
+        asksForTurn = true
+        turns.ask { self.loop.execute { self.turn() } }
+    }
+
+    private func turn() {
+        asksForTurn = false
+        guard missing > 0 else { return turns.giveBack() }
+        if launch() { ensure() }
+    }
+
+    private func giveBackTurn(of worker: Worker) {
+        guard worker.hasTurn else { return }
+        worker.hasTurn = false
+        turns.giveBack()
+    }
+
+    /// Starts a worker in the turn that was taken for it.
     private func launch() -> Bool {
-        guard let secrets = site.secrets() else { return false }
+        guard let secrets = site.secrets() else {
+            turns.giveBack()
+            return false
+        }
         var boot = BootFrame(function: name, executionID: site.newExecutionID(), parent: ProcessID.own)
         boot.secrets = secrets
         boot.settings = site.settings
@@ -163,6 +192,7 @@ package final class WorkerPool: Invoker, @unchecked Sendable {
             workers.append(try Worker(try launcher.launch(name), boot: boot, generation: generation, pool: self))
             return true
         } catch {
+            turns.giveBack()
             crashed(.bootFailure("\(error)"), upFor: 0)
             site.report(
                 .ended(
@@ -176,6 +206,7 @@ package final class WorkerPool: Invoker, @unchecked Sendable {
     func ready(_ worker: Worker) {
         history.gotReady()
         serveWaiting()
+        giveBackTurn(of: worker)
         replaceOlder()
         show()
     }
@@ -197,6 +228,7 @@ package final class WorkerPool: Invoker, @unchecked Sendable {
     /// A worker has ended, whatever the reason.
     func ended(_ worker: Worker, _ end: WorkerEnd, asAsked: Bool) {
         workers.removeAll { $0 === worker }
+        giveBackTurn(of: worker)
         if end.isCrash, !asAsked, !isStopping {
             crashed(end, upFor: site.clock.monotonic().subtractingClamped(worker.startedAt))
         } else {
@@ -230,7 +262,11 @@ package final class WorkerPool: Invoker, @unchecked Sendable {
     private func tick() {
         let now = site.clock.monotonic()
         // A copy: a worker may end while it is looked at.
-        for worker in workers { worker.tick(now) }
+        for worker in workers {
+            worker.tick(now)
+            // One that takes much longer than others holds nobody up.
+            if now.subtractingClamped(worker.startedAt) > 1_000_000_000 { giveBackTurn(of: worker) }
+        }
         if history.failures > 0,
             workers.contains(where: { $0.takesRequests && now.subtractingClamped($0.startedAt) > CrashHistory.quiet })
         {

@@ -75,8 +75,20 @@ extension ConnectionHandler {
 
     func write(buffer: ByteBuffer) {
         queued &+= buffer.readableBytes
-        mayHaveUnsent = true
         needsFlush = true
+        if !mayHaveUnsent, unsentAlone == nil {
+            unsentAlone = buffer
+        } else {
+            giveToChannel()
+            context?.write(wrapOutboundOut(buffer), promise: nil)
+        }
+    }
+
+    /// Everything that is written from here on goes through the channel, behind what it has.
+    private func giveToChannel() {
+        mayHaveUnsent = true
+        guard let buffer = unsentAlone else { return }
+        unsentAlone = nil
         context?.write(wrapOutboundOut(buffer), promise: nil)
     }
 
@@ -235,8 +247,8 @@ extension ConnectionHandler {
         }
         outgoing = .length(remaining &- count)
         queued &+= count
-        mayHaveUnsent = true
         needsFlush = true
+        giveToChannel()
         context.write(NIOAny(region), promise: promise)
         flushSoon()
         return channel.isWritable && current != nil
@@ -278,7 +290,7 @@ extension ConnectionHandler {
 
     // MARK: Flushing
 
-    /// Bytes that the socket has not taken yet.
+    /// Bytes that were flushed, or had to wait for others, and that the socket has not taken yet.
     var unsent: Int {
         guard mayHaveUnsent else { return 0 }
         return (try? channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
@@ -286,6 +298,14 @@ extension ConnectionHandler {
 
     func flush() {
         needsFlush = false
+        if var buffer = unsentAlone.take() {
+            // The number of a closed descriptor may be somebody else's the next moment.
+            if let socket, channel.isActive { buffer.sendNow(socket) }
+            guard buffer.readableBytes > 0 else { return }
+            // What the socket did not take, and what it refused: the channel waits for it, or closes over it.
+            unsentAlone = buffer
+            giveToChannel()
+        }
         context?.flush()
     }
 
@@ -301,6 +321,12 @@ extension ConnectionHandler {
 }
 
 extension ByteBuffer {
+    /// Sends what the socket takes at once; the rest is left.
+    fileprivate mutating func sendNow(_ socket: NIOBSDSocket.Handle) {
+        let count = withUnsafeReadableBytes { Glibc.send(socket, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT | MSG_NOSIGNAL)) }
+        if count > 0 { moveReaderIndex(forwardBy: count) }
+    }
+
     /// A chunk size in hexadecimal, and its line end.
     fileprivate mutating func writeChunkSize(_ size: Int) {
         var shift = 60

@@ -94,7 +94,13 @@ final class ConnectionHandler: ChannelDuplexHandler, @unchecked Sendable {
     var closesAfter = false
     var needsFlush = false
     var isFlushScheduled = false
+    /// The channel has been given something to write, and may still have it.
     var mayHaveUnsent = false
+    /// A write while the channel has none: it goes to the socket with one call, past the channel, which costs a fifteenth of what a small
+    /// request costs here.
+    var unsentAlone: ByteBuffer?
+    /// The channel's descriptor, for that.
+    private(set) var socket: NIOBSDSocket.Handle?
     var queued = 0
     var writePace = WritePace()
     var writableWaiters: [(Bool) -> Void] = []
@@ -115,6 +121,7 @@ final class ConnectionHandler: ChannelDuplexHandler, @unchecked Sendable {
     func channelActive(context: ChannelHandlerContext) {
         phaseStart = loop.clock.steady()
         loop.add(self)
+        socket = try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable { $0 }
         peer = PeerAddress(context.channel.remoteAddress)
         let isTrusted = loop.configuration.isTrustedProxy(peer)
         if loop.configuration.proxyProtocol {
@@ -197,6 +204,7 @@ final class ConnectionHandler: ChannelDuplexHandler, @unchecked Sendable {
             loop.counts.giveBack(peer)
         }
         inbound = loop.emptyBuffer
+        unsentAlone = nil
         leave()
         callWriters(false)
     }
@@ -208,12 +216,13 @@ final class ConnectionHandler: ChannelDuplexHandler, @unchecked Sendable {
         guard phase != .closed else { return }
         phase = .closed
         needsFlush = false
+        unsentAlone = nil
         context?.close(mode: .all, promise: nil)
     }
 
     /// Whether it waits for a next request with nothing under way.
     var isIdle: Bool {
-        phase == .head && served > 0 && !reader.isInsideHead && inbound.readableBytes == 0 && !mayHaveUnsent
+        phase == .head && served > 0 && !reader.isInsideHead && inbound.readableBytes == 0 && !mayHaveUnsent && !needsFlush
     }
 
     /// The server is shutting down.

@@ -18,38 +18,35 @@ final class Worker: @unchecked Sendable {
     let executionID: String
     let generation: Int
     let startedAt: UInt64
-    private let launched: any LaunchedWorker
-    private let pool: WorkerPool
-    private let loop: any EventLoop
-    private(set) var state = State.booting
-    private var channel: (any Channel)?
+    let launched: any LaunchedWorker
+    let pool: WorkerPool
+    let loop: any EventLoop
+    var state = State.booting
+    var channel: (any Channel)?
     private var outlet: FrameOutlet?
     private var reader = FrameReader(fromWorker: true)
     private var out = ByteBuffer()
     private var isFlushDue = false
-    private var dispatches = StreamTable<Dispatch>()
-    private var last: UInt32 = 0
-    private var charge = ProcessorCharge()
-    private var idleSince: UInt64
+    var dispatches = StreamTable<Dispatch>()
+    var last: UInt32 = 0
+    var charge = ProcessorCharge()
+    var idleSince: UInt64
     /// Work left for after answers, by the request that left it.
-    private var background: [(stream: UInt32, since: UInt64, reply: any InvocationReply)] = []
+    var background: [(stream: UInt32, since: UInt64, reply: any InvocationReply)] = []
     /// Calls whose results the socket has not taken yet, and how many of those results are in `out`.
-    private var calls = 0
-    private var results = 0
-    private var reapings = 0
-    private(set) var endsIdle = false
+    var calls = 0
+    var results = 0
+    var reapings = 0
+    var endsIdle = false
     /// It starts in one of the host's turns, for which others wait.
     var hasTurn = true
     /// It was asked to end, and why.
-    private var leaving: WorkerEnd?
-    private var wasReady = false
-    private var pipes: [PipeReader] = []
+    var leaving: WorkerEnd?
+    var wasReady = false
+    var pipes: [PipeReader] = []
 
     /// Streams are numbered upwards; long before the numbers end the worker is replaced.
-    private static let lastStream: UInt32 = 1 << 31
-    /// Twice what a worker has open at most. Those whose results it has read may still count here, while they share a write with what it
-    /// has not.
-    private var callLimit: Int { 2 * WorkerMain.calls(pool.policy) }
+    static let lastStream: UInt32 = 1 << 31
 
     init(_ launched: any LaunchedWorker, boot: BootFrame, generation: Int, pool: WorkerPool) throws {
         self.launched = launched
@@ -129,7 +126,7 @@ final class Worker: @unchecked Sendable {
         write(.cancel, dispatch.stream) { $0.put(reason.number) }
     }
 
-    private func write(_ kind: FrameKind, _ stream: UInt32, flags: UInt8 = 0, _ body: (inout ByteBuffer) -> Void = { _ in }) {
+    func write(_ kind: FrameKind, _ stream: UInt32, flags: UInt8 = 0, _ body: (inout ByteBuffer) -> Void = { _ in }) {
         out.writeFrame(kind, stream: stream, flags: flags, body)
         flushSoon()
     }
@@ -330,260 +327,6 @@ final class Worker: @unchecked Sendable {
         case .failure(let error):
             write(.bodyFailed, dispatch.stream) { ResponseFrame.writeFailure(HTTPError(handlerThrew: error), to: &$0) }
         }
-    }
-
-    // MARK: Capabilities
-
-    private func call(_ frame: Frame) throws(FrameProblem) {
-        let call = try Call(frame.payload)
-        // Results that nobody reads would pile up here.
-        guard calls < callLimit else { throw .tooManyCalls }
-        calls += 1
-        guard pool.policy.capabilities.contains(call.capability) else {
-            return answer(frame.stream, .refused(.undeclared(call.capability, of: pool.name)))
-        }
-        let capabilities = pool.site.capabilities
-        let stream = frame.stream
-        var reference: InvocationReference?
-        if let asked = call.request {
-            guard let dispatch = dispatches[asked], !dispatch.isOver else {
-                return answer(stream, .refused(HTTPError(409, .badRequest, "The request this is for is over")))
-            }
-            reference = InvocationReference(
-                stream: asked, head: dispatch.invocation.head, identity: dispatch.invocation.identity)
-        }
-        // On the loop until it first waits: most answers are there at once.
-        Task.immediate {
-            let result: CallResult
-            do {
-                switch call {
-                case .checkRateLimit(let key, let limit, let nanoseconds):
-                    result = .rateLimit(
-                        try await capabilities.checkRateLimit(key, limit: limit, window: .nanoseconds(nanoseconds)))
-                case .resetRateLimit(let key, let limit, let nanoseconds):
-                    try await capabilities.resetRateLimit(key, limit: limit, window: .nanoseconds(nanoseconds))
-                    result = .done
-                case .reserve(let amount, let quotas):
-                    result = .quotas(try await capabilities.reserve(amount, from: quotas))
-                case .settle(let quotas, let reserved, let used):
-                    result = .quotas(try await capabilities.settle(quotas, reserved: reserved, used: used))
-                case .hostReport(let ready): result = .report(try await capabilities.hostReport(ready: ready))
-                case .storage(let ask, _):
-                    guard let reference else { throw HTTPError(409, .badRequest, "The request this is for is over") }
-                    result = .storage(try await capabilities.storage(ask, for: reference))
-                case .realtime(let ask, _):
-                    guard let reference else { throw HTTPError(409, .badRequest, "The request this is for is over") }
-                    result = .realtime(try await capabilities.realtime(ask, for: reference))
-                }
-            } catch { result = .refused(HTTPError(handlerThrew: error)) }
-            if self.loop.inEventLoop { self.answer(stream, result) } else { self.loop.execute { self.answer(stream, result) } }
-        }
-    }
-
-    private func answer(_ stream: UInt32, _ result: CallResult) {
-        results += 1
-        // Only these have answers that could be too long for a frame.
-        switch result {
-        case .storage, .realtime: break
-        default: return write(.result, stream) { result.write(to: &$0) }
-        }
-        write(.result, stream) { out in
-            let start = out.writerIndex
-            result.write(to: &out)
-            guard out.writerIndex - start > Frame.maximumPayload else { return }
-            out.moveWriterIndex(to: start)
-            CallResult.refused(HTTPError(413, .payloadTooLarge, "The answer is too long for one call; ask for less at a time"))
-                .write(to: &out)
-        }
-    }
-
-    private func background(_ frame: Frame) throws(FrameProblem) {
-        guard frame.stream != 0, frame.stream <= last else { throw .unexpected }
-        if frame.flags == 1 {
-            guard background.count < 10_000 else { throw .unexpected }
-            guard let dispatch = dispatches[frame.stream] else { throw .unexpected }
-            background.append((frame.stream, pool.site.clock.monotonic(), dispatch.reply))
-            dispatch.reply.background(+1)
-        } else {
-            guard let index = background.firstIndex(where: { $0.stream == frame.stream }) else { throw .unexpected }
-            background.remove(at: index).reply.background(-1)
-            if background.isEmpty { idleSince = pool.site.clock.monotonic() }
-        }
-    }
-
-    // MARK: Limits
-
-    func tick(_ now: UInt64) {
-        switch state {
-        case .ending, .ended: return
-        default: break
-        }
-        // Its socket may be held open by somebody else; its process is what counts.
-        if launched.reap() != nil { return hungUp() }
-        measure()
-        watch(now)
-    }
-
-    private func measure() {
-        guard let usage = launched.usage() else { return }
-        let limits = pool.policy.limits
-        let shares = charge.sample(processor: usage.processor, running: launched.running, inFlight: dispatches.count)
-        var worst: Dispatch?
-        for dispatch in dispatches.values {
-            dispatch.processor += shares.each
-            if let alone = shares.alone, alone.stream == UInt64(dispatch.stream) { dispatch.processor += alone.nanoseconds }
-            if dispatch.processor > worst?.processor ?? 0 { worst = dispatch }
-        }
-        if usage.resident > UInt64(limits.memoryHard.bytes) { return condemn(.memory) }
-        if let worst, worst.processor > UInt64(clamping: limits.cpuHard.clampedNanoseconds) { return condemn(.cpu) }
-        if usage.resident > UInt64(limits.memorySoft.bytes) { retire(.memory, as: .memory, because: "memory soft limit") }
-        if let worst, worst.processor > UInt64(clamping: limits.cpuSoft.clampedNanoseconds) {
-            retire(.cpu, as: .cpu, because: "CPU time soft limit")
-        }
-    }
-
-    private func watch(_ now: UInt64) {
-        switch state {
-        case .booting:
-            if now.subtractingClamped(startedAt) > UInt64(clamping: pool.settings.boot.clampedNanoseconds) {
-                return condemn(.bootFailure("it did not get ready in time"))
-            }
-        case .retiring(_, let until):
-            if now > until { return condemn(.overstayed) }
-        case .ready:
-            if last >= Worker.lastStream { retire(.termination, as: .replaced) }
-            if let idle = pool.settings.idle, dispatches.isEmpty, background.isEmpty,
-                now.subtractingClamped(idleSince) > UInt64(clamping: idle.clampedNanoseconds)
-            {
-                endsIdle = true
-                retire(.earlyDrop, as: .idle)
-            }
-        case .ending, .ended: return
-        }
-        let patience = UInt64(clamping: pool.settings.patience.clampedNanoseconds)
-        let running = launched.running
-        for dispatch in dispatches.values where dispatch.isCancelled && dispatch.cancelledAt != 0 {
-            let overdue = now.subtractingClamped(dispatch.cancelledAt)
-            // It holds the loop, so nobody else gets anything from this worker either.
-            if running == UInt64(dispatch.stream), overdue > 1_000_000_000 { return condemn(.wallClock) }
-            if overdue > patience { return retireOverdue(now, overdue > 2 * patience) }
-        }
-        let allowed = UInt64(clamping: pool.policy.limits.background.clampedNanoseconds)
-        if background.contains(where: { now.subtractingClamped($0.since) > allowed && dispatches[$0.stream] == nil }) {
-            condemn(.wallClock)
-        }
-    }
-
-    /// A request goes on although it was cancelled: others may finish, then the worker goes.
-    private func retireOverdue(_ now: UInt64, _ isHopeless: Bool) {
-        if dispatches.values.allSatisfy(\.isCancelled) || isHopeless { return condemn(.wallClock) }
-        retire(.wallClock, as: .wallClock, because: "a cancelled request does not end")
-    }
-
-    // MARK: Ending
-
-    /// Takes no more requests, finishes those it has, saves, and ends.
-    func retire(_ reason: UnloadReason, as end: WorkerEnd, because: String? = nil, grace: Duration? = nil) {
-        let limit = UInt64(clamping: (grace ?? pool.settings.grace).clampedNanoseconds)
-        let until = pool.site.clock.monotonic() &+ limit
-        switch state {
-        case .booting:
-            return condemn(end)
-        case .retiring(let first, let before):
-            state = .retiring(as: first, until: min(before, until))
-            return
-        case .ending, .ended: return
-        case .ready: break
-        }
-        state = .retiring(as: end, until: until)
-        if let because { pool.site.report(.retiring(reason: because, executionID: executionID)) }
-        write(.drain, 0) {
-            $0.put(UInt8(UnloadReason.allCases.firstIndex(of: reason) ?? 0))
-            $0.put(limit)
-        }
-        pool.retiring(self)
-    }
-
-    /// Ends it now, with everything it runs.
-    func condemn(_ end: WorkerEnd) {
-        switch state {
-        case .ending, .ended: return
-        default: break
-        }
-        state = .ending(end)
-        launched.kill()
-        channel?.close(promise: nil)
-        reapSoon()
-    }
-
-    /// The socket is closed, or the process is gone.
-    func hungUp() {
-        switch state {
-        case .ending, .ended: return
-        case .retiring(let end, _): leaving = end
-        default: break
-        }
-        state = .ending(nil)
-        channel?.close(promise: nil)
-        reapSoon()
-    }
-
-    /// A process is gone a moment after its socket: it is asked for a while, then ended.
-    private func reapSoon() {
-        guard case .ending(let condemned) = state else { return }
-        reapings += 1
-        if let exit = launched.reap() {
-            // Its last words may still be on their way; somebody else may hold the pipes open.
-            if pipes.allSatisfy(\.isClosed) || reapings > 50 { return bury(condemned ?? named(exit)) }
-        }
-        if reapings == 100 { launched.kill() }
-        if reapings >= 5000 { return bury(condemned ?? .hungUp) }
-        loop.scheduleTask(in: .milliseconds(1)) { self.reapSoon() }
-    }
-
-    private func named(_ exit: WorkerExit) -> WorkerEnd {
-        switch exit {
-        // It was we who ended it, because it had closed its socket and lived on. A slow end of its own keeps its name.
-        case .signalled(SIGKILL, _) where reapings > 100: return .hungUp
-        case .exited(0) where leaving != nil: return leaving ?? .asked
-        case .exited(let code): return wasReady ? .exit(code) : .bootFailure("exit \(code)")
-        case .signalled(_, let name): return wasReady ? .signal(name) : .bootFailure("signal \(name)")
-        }
-    }
-
-    private func bury(_ end: WorkerEnd) {
-        if case .ended = state { return }
-        state = .ended
-        let begun = launched.begun
-        let running = launched.running
-        let all = dispatches.values.sorted { $0.stream < $1.stream }
-        dispatches.removeAll()
-        // A retired worker that ends in order has nothing in flight; whoever is here lost it.
-        var innocent: [Dispatch] = []
-        var lost: [Dispatch] = []
-        for dispatch in all {
-            dispatch.worker = nil
-            let isUntouched = !dispatch.isBegun && UInt64(dispatch.stream) > begun && begun <= UInt64(last)
-            if isUntouched, dispatch.attempts < 3, !dispatch.isCancelled {
-                innocent.append(dispatch)
-            } else {
-                lost.append(dispatch)
-            }
-        }
-        let suspect = all.first { UInt64($0.stream) == running } ?? (lost.count == 1 ? lost.first : nil)
-        for dispatch in lost { dispatch.finish { $0.broken(end.answer) } }
-        for pipe in pipes { pipe.close() }
-        launched.close()
-        for piece in background { piece.reply.background(-1) }
-        background = []
-        // One that crashes while it finishes did not end as it was asked to.
-        let asAsked = end == leaving
-        pool.site.report(
-            .ended(
-                end, executionID: executionID, process: process, inFlight: lost.count, tail: pipes.last?.tail ?? [],
-                suspect: suspect.map { $0.invocation.head.requestID.text }, asAsked: asAsked))
-        pool.ended(self, end, asAsked: asAsked)
-        pool.resend(innocent)
     }
 }
 

@@ -15,16 +15,16 @@ package final class Session: @unchecked Sendable {
     let lane: LaneHub
     private let socket: any RealtimeSocket
     /// What the handshake brought; for joins that bring no token of their own.
-    private let facts: TokenFacts
+    let facts: TokenFacts
     var position = -1
 
-    private enum Slot {
+    enum Slot {
         case joining(Joining)
         case open(Channel)
     }
 
     /// A join that is not decided yet, and what came for it meanwhile.
-    private final class Joining {
+    final class Joining {
         let message: ClientMessage
         let request: JoinRequest
         let facts: TokenFacts
@@ -42,24 +42,24 @@ package final class Session: @unchecked Sendable {
         var name: String { String(decoding: message.topic.utf8.dropFirst(9), as: UTF8.self) }
     }
 
-    private var slots: [[UInt8]: Slot] = [:]
+    var slots: [[UInt8]: Slot] = [:]
     private var messageRate: TokenBucket
     private var frameRate: TokenBucket
-    private var joinRate: TokenBucket
-    private var highestRef: UInt64?
+    var joinRate: TokenBucket
+    var highestRef: UInt64?
     private var lonelySince: Int64
     /// No channel's token ends before this, in seconds since 1970.
-    private var earliestExpiry = Double.infinity
+    var earliestExpiry = Double.infinity
     /// Channels that wait for the socket, since when, and what waits.
     private var lagging: [Channel] = []
     private var behindSince: Int64 = 0
     private var behindCost = 0
     /// Of messages that wait for joins under way.
-    private var waitingBytes = 0
+    var waitingBytes = 0
     /// Users whose channels this socket has had: each is told of as connected once, and as gone with the socket.
     private var users: Set<String> = []
-    private var isOpen = true
-    private var isEnding = false
+    var isOpen = true
+    var isEnding = false
 
     init(hub: Hub, lane: LaneHub, socket: any RealtimeSocket, serializer: Serializer, facts: TokenFacts) {
         id = hub.nextID()
@@ -80,16 +80,16 @@ package final class Session: @unchecked Sendable {
         hub.counters.sockets.add(1, ordering: .relaxed)
     }
 
-    private func party(of user: String) -> MessagingParty { MessagingParty(user: user, connection: id) }
+    func party(of user: String) -> MessagingParty { MessagingParty(user: user, connection: id) }
 
     /// A user is here from the first channel that a token of the user opens: clients bring a project's key to the handshake.
-    private func greet(_ user: String?) {
+    func greet(_ user: String?) {
         if let user, users.insert(user).inserted { hub.connected(party(of: user)) }
     }
 
     func push(_ frame: ByteBuffer) { socket.push(frame) }
     func flush() { socket.flush() }
-    private func send(_ frame: WireFrame) { socket.send(frame.onTheWire) }
+    func send(_ frame: WireFrame) { socket.send(frame.onTheWire) }
 
     // MARK: What comes in
 
@@ -122,7 +122,7 @@ package final class Session: @unchecked Sendable {
         highestRef = max(highestRef ?? 0, number)
     }
 
-    private func take(_ message: ClientMessage) {
+    func take(_ message: ClientMessage) {
         switch message.event {
         case .heartbeat where message.topic == "phoenix":
             send(PhoenixEncoder.reply(serializer, joinRef: message.joinRef, ref: message.ref, topic: message.topic, ok: true))
@@ -145,7 +145,7 @@ package final class Session: @unchecked Sendable {
         }
     }
 
-    private func take(_ message: ClientMessage, in channel: Channel) {
+    func take(_ message: ClientMessage, in channel: Channel) {
         guard messageRate.take(now: hub.now()) else { return end(channel, saying: "Too many messages per second") }
         switch message.event {
         case .broadcast(let content): broadcast(message, content, in: channel)
@@ -160,351 +160,16 @@ package final class Session: @unchecked Sendable {
         }
     }
 
-    private func reply(_ message: ClientMessage, ok: Bool, _ response: RawJSON = .emptyObject) {
+    func reply(_ message: ClientMessage, ok: Bool, _ response: RawJSON = .emptyObject) {
         send(
             PhoenixEncoder.reply(
                 serializer, joinRef: message.joinRef, ref: message.ref, topic: message.topic, ok: ok, response: response))
     }
 
-    private func refuse(_ message: ClientMessage, _ reason: String) {
+    func refuse(_ message: ClientMessage, _ reason: String) {
         send(
             PhoenixEncoder.errorReply(
                 serializer, joinRef: message.joinRef, ref: message.ref, topic: message.topic, reason: reason))
-    }
-
-    // MARK: Joining
-
-    private func join(_ message: ClientMessage, _ request: JoinRequest) {
-        let key = Array(message.topic.utf8)
-        leaveBehind(key)
-        do throws(JoinError) {
-            let now = hub.now()
-            guard joinRate.take(now: now), hub.mayJoin() else { throw .tooManyJoins }
-            guard message.topic.utf8.starts(with: "realtime:".utf8) else { throw .unmatchedTopic }
-            guard message.topic.utf8.count > 9 else { throw .topicNameRequired }
-            guard slots.count < hub.limits.maxChannels else { throw .tooManyChannels }
-            let facts = try facts(for: request)
-            if hub.settings.privateOnly, !request.isPrivate { throw .privateOnly }
-            if let replay = request.broadcast.replay {
-                if replay.isInvalid { throw .replayInvalid }
-                if !request.isPrivate, !hub.settings.replaysPublic, replay.offset == nil { throw .replayOnPublic }
-            }
-            let joining = Joining(message, request, facts)
-            slots[key] = .joining(joining)
-            guard request.postgresChanges.isEmpty else { throw .changesNotConfigured }
-            authorize(joining)
-        } catch {
-            deny(message, error)
-        }
-    }
-
-    /// A topic that is joined again begins anew; its former channel is told.
-    private func leaveBehind(_ key: [UInt8]) {
-        switch slots[key] {
-        case .open(let channel):
-            close(channel, isCut: true)
-            send(PhoenixEncoder.close(serializer, joinRef: channel.joinRef, topic: channel.topic.wireName))
-        case .joining(let joining):
-            slots[key] = nil
-            release(joining)
-            send(PhoenixEncoder.close(serializer, joinRef: joining.joinRef, topic: joining.message.topic))
-        case nil: break
-        }
-    }
-
-    private func leave(_ message: ClientMessage, joining: Joining) {
-        release(joining)
-        slots[Array(message.topic.utf8)] = nil
-        reply(message, ok: true)
-        send(PhoenixEncoder.close(serializer, joinRef: joining.joinRef, topic: message.topic))
-        noteLoneliness()
-    }
-
-    private func facts(for request: JoinRequest) throws(JoinError) -> TokenFacts {
-        var facts = facts
-        // A key of the project says less than the handshake did.
-        if let token = request.accessToken, !token.hasPrefix("sb_"), token != facts.token {
-            switch hub.tokens.read(token) {
-            case .success(let read): facts = read
-            case .failure(let fault): throw fault.joinError
-            }
-        }
-        if let fault = expiry(of: facts) { throw fault.joinError }
-        return facts
-    }
-
-    private func expiry(of facts: TokenFacts) -> TokenFault? {
-        let seconds = Double(hub.now()) / 1000 - facts.expiry
-        return seconds >= 0 ? .expired(Int(min(seconds, 1e9))) : nil
-    }
-
-    private func deny(_ message: ClientMessage, _ error: JoinError) {
-        if case .joining(let joining) = slots[Array(message.topic.utf8)] { release(joining) }
-        slots[Array(message.topic.utf8)] = nil
-        hub.report(.refusedJoin(reason: error.reason))
-        refuse(message, error.reason)
-        noteLoneliness()
-        if error == .tooManyJoins { end(.tooManyJoins) }
-    }
-
-    private func authorize(_ joining: Joining) {
-        guard joining.request.isPrivate else { return enter(joining, .all) }
-        if let granted = hub.authority.granted(joining.facts, in: joining.name) { return enter(joining, granted) }
-        let (facts, name, authority) = (joining.facts, joining.name, hub.authority)
-        let box = LaneBound(joining)
-        Task { [self] in
-            let granted = await authority.ask(facts, about: name)
-            lane.lane.submit { [self] in if isCurrent(box.value) { enter(box.value, granted) } }
-        }
-    }
-
-    private func isCurrent(_ joining: Joining) -> Bool {
-        if isOpen, !isEnding, case .joining(let current) = slots[Array(joining.message.topic.utf8)] { return current === joining }
-        return false
-    }
-
-    private func enter(_ joining: Joining, _ granted: ChannelPermissions) {
-        guard isCurrent(joining) else { return }
-        let wantsPresence = joining.request.presence.enabled && granted.contains(.presenceRead)
-        guard granted.contains(.broadcastRead) || (granted.contains(.presenceRead)) else {
-            return deny(joining.message, .unauthorized(topic: joining.name))
-        }
-        if let topic = hub.available(joining.name, isPrivate: joining.request.isPrivate) {
-            return enter(joining, granted, topic, wantsPresence: wantsPresence)
-        }
-        let box = LaneBound(joining)
-        hub.load(joining.name, isPrivate: joining.request.isPrivate) { [self] error in
-            lane.lane.submit { [self] in
-                guard isCurrent(box.value) else { return }
-                if error == nil { enter(box.value, granted) } else { deny(box.value.message, .replayFailed) }
-            }
-        }
-    }
-
-    private func enter(_ joining: Joining, _ granted: ChannelPermissions, _ topic: Topic, wantsPresence: Bool) {
-        let request = joining.request
-        let (facts, message) = (joining.facts, joining.message)
-        let key = request.presence.key
-        let identity = Channel.identity(of: facts, presenceKey: key)
-        let admission = topic.admit(
-            to: lane, reads: granted.contains(.broadcastRead), replay: request.broadcast.replay,
-            returning: identity.map {
-                Topic.Returning(identity: $0, isPerson: facts.subject != nil, ref: joining.message.ref?.counter)
-            },
-            wantsPresence: wantsPresence,
-            now: hub.now(), grown: { hub.counters.historyBytes.add($0, ordering: .relaxed) })
-        // Closed in this very moment: the next look makes a new one.
-        guard let admission else { return enter(joining, granted) }
-        let channel = Channel(
-            id: hub.nextID(), session: self, topic: topic, joinRef: joining.joinRef, request: request, facts: facts,
-            identity: identity, permissions: granted, admission: admission)
-        slots[Array(message.topic.utf8)] = .open(channel)
-        lane.add(channel)
-        hub.counters.channels.add(1, ordering: .relaxed)
-        greet(channel.facts.subject)
-        hub.joined(topic, channel.party)
-
-        let recovery = admission.recovery.map { Session.tell($0, admission) }
-        reply(message, ok: true, JoinResponse.ok(postgresChanges: [], recovery: recovery))
-        earliestExpiry = min(earliestExpiry, facts.expiry)
-        for entry in admission.replay { channel.hear(.replay(entry)) }
-        if case .incomplete = admission.recovery {
-            send(
-                PhoenixEncoder.system(
-                    serializer, joinRef: channel.joinRef, topic: topic.wireName, status: .ok, extension: "broadcast",
-                    message: "HistoryIncomplete: messages were missed that are no longer kept; reload", channel: topic.name))
-        }
-        if wantsPresence {
-            send(
-                PhoenixEncoder.presenceState(
-                    serializer, joinRef: channel.joinRef, topic: topic.wireName, entries: admission.presence))
-        }
-        release(joining)
-        for waiting in joining.waiting where isOpen { take(waiting) }
-    }
-
-    /// What waited for a join waits no more.
-    private func release(_ joining: Joining) {
-        for waiting in joining.waiting { waitingBytes -= waiting.event.waitingBytes }
-    }
-
-    private static func tell(_ recovery: Topic.Recovery, _ admission: Topic.Admission) -> RawJSON {
-        let complete: Bool
-        switch recovery {
-        case .complete: complete = true
-        case .incomplete: complete = false
-        }
-        let text =
-            "{\"complete\":\(complete),\"replayed\":\(admission.replay.count),\"offset\":\(admission.offset),\"epoch\":\"\(admission.epoch)\"}"
-        return RawJSON(unchecked: Array(text.utf8))
-    }
-
-    // MARK: Broadcasts
-
-    private func broadcast(_ message: ClientMessage, _ content: BroadcastContent, in channel: Channel) {
-        func answer(_ ok: Bool, _ response: RawJSON) {
-            if channel.wantsAck, message.ref != nil { reply(message, ok: ok, response) }
-        }
-        guard channel.permissions.contains(.broadcastWrite) else {
-            let reason = "Unauthorized: You do not have permissions to write to this Channel topic: \(channel.topic.name)"
-            return answer(false, JoinResponse.failure(reason: reason))
-        }
-        guard content.byteCount <= hub.limits.maxPayload else {
-            return answer(
-                false, RawJSON(unchecked: Array(#"{"error":"payload_size_exceeded","reason":"payload_size_exceeded"}"#.utf8)))
-        }
-        let party = channel.party
-        let audience: Audience =
-            channel.hearsItself
-            ? .everyone : .allButChannel(channel.id, reads: channel.permissions.contains(.broadcastRead))
-        let draft: Topic.Draft
-        switch hub.judge(content, by: party, audience, in: channel.topic) {
-        case .refused(let reason, let seconds):
-            // Told in any case: a limit nobody hears of looks like a loss.
-            return reply(message, ok: false, RawJSON.refusal(reason: reason, retryAfter: seconds))
-        case .passed(let passed): draft = passed
-        }
-        let box = LaneBound(channel)
-        let wantsAck = channel.wantsAck && message.ref != nil
-        let (joinRef, ref, topic) = (message.joinRef, message.ref, message.topic)
-        hub.publish(draft, to: channel.topic, by: party) { [self] published in
-            guard wantsAck else {
-                switch published {
-                case .failed(let reason): hub.report(.historyFailed(reason: reason))
-                case .overloaded(let reason): hub.report(.refusedMessage(reason: reason))
-                case .done, .refused: break
-                }
-                return
-            }
-            box.onLane(lane) { [self] channel in
-                guard isOpen, channel.isOpen else { return }
-                switch published {
-                case .done(let receipt):
-                    send(
-                        PhoenixEncoder.reply(
-                            serializer, joinRef: joinRef, ref: ref, topic: topic, ok: true, response: receipt.json))
-                case .failed(let reason), .overloaded(let reason), .refused(let reason):
-                    send(PhoenixEncoder.errorReply(serializer, joinRef: joinRef, ref: ref, topic: topic, reason: reason))
-                }
-            }
-        }
-    }
-
-    // MARK: Presence
-
-    private func presence(_ message: ClientMessage, _ request: PresenceRequest, in channel: Channel) {
-        let now = hub.now()
-        switch request {
-        case .unknown: return refuse(message, "Presence event must be track or untrack")
-        case .notAnObject: return refuse(message, "Presence track payload must be a map")
-        case .track, .untrack: break
-        }
-        guard channel.permissions.contains(.presenceWrite) else {
-            return refuse(
-                message, "Unauthorized: You do not have permissions to write to this Channel topic: \(channel.topic.name)")
-        }
-        guard channel.mayCallPresence(now: now, limits: hub.limits) else {
-            return end(channel, saying: "Client presence rate limit exceeded")
-        }
-        guard case .track(let fields) = request else {
-            if channel.tracks {
-                _ = channel.topic.untrack(key: channel.presenceKey, channel: channel.id)
-                channel.tracked(false)
-                hub.untracked(by: channel.party, in: channel.topic)
-            }
-            return reply(message, ok: true)
-        }
-        guard fields.bytes.count <= hub.limits.maxPresence else { return end(channel, saying: "Track message size exceeded") }
-        if let refusal = hub.judge(tracking: fields, by: channel.party, in: channel.topic) {
-            return reply(message, ok: false, RawJSON.refusal(reason: refusal.reason, retryAfter: refusal.seconds))
-        }
-        // One that tracks wants to know who else is there, whatever it said when it joined.
-        if !channel.hearsPresence, channel.permissions.contains(.presenceRead) {
-            let (state, sequence) = channel.topic.presence
-            channel.startHearingPresence(after: sequence)
-            send(
-                PhoenixEncoder.presenceState(
-                    serializer, joinRef: channel.joinRef, topic: channel.topic.wireName, entries: state))
-        }
-        guard channel.isOpen else { return }
-        switch channel.topic.track(fields, key: channel.presenceKey, channel: channel.id, now: now) {
-        case .full: refuse(message, "PresenceLimitReached: Too many presences in this topic")
-        case .same, .changed:
-            channel.tracked(true)
-            reply(message, ok: true)
-        }
-    }
-
-    // MARK: Tokens
-
-    private func renew(_ token: String?, in channel: Channel) {
-        guard let token, !token.hasPrefix("sb_"), token != channel.facts.token else { return }
-        let facts: TokenFacts
-        switch hub.tokens.read(token) {
-        case .failure(let fault): return end(channel, saying: fault.message)
-        case .success(let read): facts = read
-        }
-        if let fault = expiry(of: facts) { return end(channel, saying: fault.message) }
-        if channel.facts.subject != facts.subject {
-            // Somebody else from here on, such as a visitor who has signed in.
-            hub.left(channel.topic, channel.party)
-            channel.take(facts)
-            greet(facts.subject)
-            hub.joined(channel.topic, channel.party)
-        } else {
-            channel.take(facts)
-        }
-        earliestExpiry = min(earliestExpiry, facts.expiry)
-        guard channel.isPrivate else { return }
-        if let granted = hub.authority.granted(facts, in: channel.topic.name) { return change(channel, to: granted) }
-        let (name, authority) = (channel.topic.name, hub.authority)
-        let box = LaneBound(channel)
-        Task { [self] in
-            let granted = await authority.ask(facts, about: name)
-            lane.lane.submit { [self] in
-                // A newer token decides for itself.
-                if box.value.isOpen, box.value.facts.isSame(as: facts) { change(box.value, to: granted) }
-            }
-        }
-    }
-
-    private func change(_ channel: Channel, to granted: ChannelPermissions) {
-        if channel.tracks, !granted.contains(.presenceWrite) {
-            _ = channel.topic.untrack(key: channel.presenceKey, channel: channel.id)
-            channel.tracked(false)
-            hub.untracked(by: channel.party, in: channel.topic)
-        }
-        guard channel.grant(granted) else { return }
-        end(channel, saying: "You no longer have permission to read from this Channel topic: \(channel.topic.name)")
-    }
-
-    /// Ends the channels of a user who may no longer be there. Names are without `realtime:`.
-    func revoke(_ user: String, _ names: Set<String>?, reason: String) -> [String] {
-        var ended: [String] = []
-        for case .joining(let joining) in slots.values
-        where joining.facts.subject == user && names?.contains(joining.name) ?? true {
-            deny(joining.message, .unauthorized(topic: joining.name))
-        }
-        for channel in channels where channel.facts.subject == user && names?.contains(channel.topic.name) ?? true {
-            ended.append(channel.topic.name)
-            end(channel, saying: reason)
-        }
-        return ended
-    }
-
-    var channels: [Channel] { slots.values.compactMap { if case .open(let channel) = $0 { channel } else { nil } } }
-
-    /// Where it is in durable topics, in case the host ends without a word.
-    func places(now: Int64) -> [Place] {
-        guard let highestRef else { return [] }
-        return channels.compactMap { channel in
-            guard channel.topic.isDurable, let identity = channel.identity, channel.permissions.contains(.broadcastRead) else {
-                return nil
-            }
-            return Place(
-                topic: channel.topic.name, isPrivate: channel.isPrivate, identity: identity,
-                epoch: channel.topic.epoch, offset: channel.confirmed, lastRef: highestRef, time: now)
-        }
     }
 
     // MARK: Time
@@ -558,7 +223,7 @@ package final class Session: @unchecked Sendable {
     // MARK: The end
 
     /// Ends a channel because of something that is wrong with it; the socket and the other channels go on.
-    private func end(_ channel: Channel, saying message: String) {
+    func end(_ channel: Channel, saying message: String) {
         guard channel.isOpen else { return }
         hub.report(.closed(reason: message))
         send(
@@ -570,7 +235,7 @@ package final class Session: @unchecked Sendable {
     }
 
     /// - Parameter isCut: it may come back, and get what it missed.
-    private func close(_ channel: Channel, isCut: Bool) {
+    func close(_ channel: Channel, isCut: Bool) {
         guard channel.isOpen else { return }
         behindCost -= channel.waitingCost
         lagging.removeAll { $0 === channel }
@@ -590,7 +255,7 @@ package final class Session: @unchecked Sendable {
         noteLoneliness()
     }
 
-    private func noteLoneliness() { if slots.isEmpty { lonelySince = hub.now() } }
+    func noteLoneliness() { if slots.isEmpty { lonelySince = hub.now() } }
 
     /// Ends the socket. The client's answer, if one comes, says that it has everything before; ``closed()`` is called in any case.
     func end(_ end: SocketEnd) {
@@ -658,7 +323,7 @@ extension Topic.Receipt {
 
 extension ClientEvent {
     /// What it costs to let it wait.
-    fileprivate var waitingBytes: Int {
+    var waitingBytes: Int {
         switch self {
         case .broadcast(let content): 256 + content.byteCount
         case .presence(.track(let fields)): 256 + fields.bytes.count

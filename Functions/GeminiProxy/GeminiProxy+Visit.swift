@@ -64,6 +64,11 @@ extension GeminiProxy {
             let key = AnswerKey(user: user, operation: operation, model: first.name, shape: shape, ask: ask)
             if kept > .zero, let outcome = desk.answers.find(key) { return served(outcome, .hit) }
             if case .follows(let outcome) = try await desk.flights.board(key) { return served(outcome, .shared) }
+            // Once more: who led until now may have kept the answer, and landed, between the two looks.
+            if kept > .zero, let outcome = desk.answers.find(key) {
+                desk.flights.land(key, .success(outcome))
+                return served(outcome, .hit)
+            }
             do {
                 let served = try await lead(ask, plan, judge)
                 if kept > .zero, served.outcome.landed.reply.finishReason == "STOP" {

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import pathlib
+import re
 import time
 from dataclasses import dataclass, field
 
@@ -115,6 +116,14 @@ class WorkerHost(Host):
             "swiftlet-fixtures", "--address-limit", "none", "--max-connections-per-address", "8192", *flags,
             env={"FIXTURE_SECRET": SECRET, "SWIFTLET_FIXTURES_ONLY": functions, "SWIFTLET_COLD_START": "0", **(env or {})})
         self.pid = self.process.pid
+        if not {"--cold-start", "--inline"} & set(flags):
+            # They start one after another.
+            self.wait_until_ready(name for name in functions.split(",") if not name.startswith(("crashes-", "boots-")))
+
+    def wait_until_ready(self, names):
+        """Waits until a worker of each function takes requests."""
+        for name in names:
+            until(lambda: re.search(rf'^swiftlet_workers_ready{{function="{name}"}} [1-9]', self.metrics(), re.M), f"{name} does not get ready")
 
     def workers(self, name=None):
         """The process ids of living workers."""

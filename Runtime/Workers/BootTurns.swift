@@ -14,10 +14,8 @@ final class BootTurns: Sendable {
 
     private let state: NIOLockedValueBox<State>
 
-    init(_ turns: Int) {
-        precondition(turns > 0, "nobody would ever start")
-        state = NIOLockedValueBox(State(free: turns))
-    }
+    /// At least one, or nobody would ever start.
+    init(_ turns: Int) { state = NIOLockedValueBox(State(free: max(1, turns))) }
 
     /// Calls `turn` once, now or later, on whichever thread has one to give. Whoever is called gives it back once.
     func ask(_ turn: @escaping @Sendable () -> Void) {

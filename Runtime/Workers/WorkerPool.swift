@@ -148,8 +148,10 @@ package final class WorkerPool: Invoker, @unchecked Sendable {
 
     /// Workers to be started, unless a crash makes them wait.
     private var missing: Int {
-        guard restart == nil, site.secrets() != nil else { return 0 }
-        return max(0, wanted - workers.count { $0.generation == generation && $0.isComing })
+        guard restart == nil else { return 0 }
+        let missing = wanted - workers.count { $0.generation == generation && $0.isComing }
+        // Last: it reads each of them.
+        return missing > 0 && site.secrets() != nil ? missing : 0
     }
 
     /// Starts what is missing: a worker that requests wait for at once, the others when it is their turn.

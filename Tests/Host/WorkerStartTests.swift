@@ -48,17 +48,17 @@ import Testing
     }
 
     @Test func `workers nobody waits for start one after another`() async throws {
-        try await run([Registration(First.self), Registration(Second.self), Registration(Third.self)]) {
+        try await run([Registration(Gated<First>.self), Registration(Gated<Second>.self), Registration(Gated<Third>.self)]) {
             host, launcher async throws in
             // Its only loop has done all that came before this.
             #expect(try await host.get("/_internal/health").status == 200)
             #expect(launcher.all == ["start-first"])
-            First.gate.signal()
+            Gated<First>.gate.signal()
             await Witness.wait(for: "started start-second", count: 1)
             #expect(launcher.all == ["start-first", "start-second"])
-            Second.gate.signal()
+            Gated<Second>.gate.signal()
             await Witness.wait(for: "started start-third", count: 1)
-            Third.gate.signal()
+            Gated<Third>.gate.signal()
             for name in ["first", "second", "third"] {
                 #expect(try await host.request("POST", path("start-\(name)")).status == 204)
             }
@@ -67,14 +67,14 @@ import Testing
     }
 
     @Test func `a worker that a request waits for starts at once, and before those nobody waits for`() async throws {
-        try await run([Registration(Stuck.self), Registration(Fourth.self), Registration(Asked.self)]) {
+        try await run([Registration(Gated<Stuck>.self), Registration(Gated<Fourth>.self), Registration(Gated<Asked>.self)]) {
             host, launcher async throws in
-            Asked.gate.signal()
+            Gated<Asked>.gate.signal()
             #expect(try await host.request("POST", path("start-asked")).status == 204)
             #expect(launcher.all == ["start-stuck", "start-asked"])
-            Stuck.gate.signal()
+            Gated<Stuck>.gate.signal()
             await Witness.wait(for: "started start-fourth", count: 1)
-            Fourth.gate.signal()
+            Gated<Fourth>.gate.signal()
             #expect(try await host.request("POST", path("start-fourth")).status == 204)
             #expect(launcher.all == ["start-stuck", "start-asked", "start-fourth"])
         }
@@ -83,80 +83,46 @@ import Testing
     @Test func `one that takes long, and one that cannot start, hold nobody up`() async throws {
         let clock = ManualClock()
         try await run(
-            [Registration(Slow.self), Registration(Fifth.self)], unknown: [Registration(Unknown.self)], clock: clock
+            [Registration(Gated<Slow>.self), Registration(Gated<Fifth>.self)], unknown: [Registration(Gated<Unknown>.self)],
+            clock: clock
         ) {
             host, launcher async throws in
             #expect(try await host.get("/_internal/health").status == 200)
             #expect(launcher.all.filter { $0 != "start-unknown" } == ["start-slow"])
             clock.advance(by: .milliseconds(1001))
             await Witness.wait(for: "started start-fifth", count: 1)
-            Fifth.gate.signal()
+            Gated<Fifth>.gate.signal()
             #expect(try await host.request("POST", path("start-fifth")).status == 204)
-            Slow.gate.signal()
+            Gated<Slow>.gate.signal()
             #expect(try await host.request("POST", path("start-slow")).status == 204)
         }
     }
 }
 
-/// Gets ready when its gate is opened, once.
-private protocol Gated: EdgeFunction where Input == Void, Caller == Anyone, Output == Response {
-    static var gate: DispatchSemaphore { get }
-}
-
-extension Gated {
+/// A function named after its mark, which gets ready when its gate is opened, once.
+private struct Gated<Mark>: EdgeFunction {
+    static var name: FunctionName { FunctionName(stringLiteral: "start-\(Mark.self)".lowercased()) }
     static var policy: Policy { Policy(methods: [.post], rateLimit: .none, body: .none) }
+    static var gate: DispatchSemaphore {
+        gates.withLock { gates in
+            let gate = gates["\(name)"] ?? DispatchSemaphore(value: 0)
+            gates["\(name)"] = gate
+            return gate
+        }
+    }
+
+    init() { Self.gate.wait() }
     func handle(_ request: Request<Void>, from _: Anyone, in context: Context) async throws -> Response { .noContent() }
 }
 
-private struct First: Gated {
-    static let name: FunctionName = "start-first"
-    static let gate = DispatchSemaphore(value: 0)
-    init() { Self.gate.wait() }
-}
+private let gates = Mutex<[String: DispatchSemaphore]>([:])
 
-private struct Second: Gated {
-    static let name: FunctionName = "start-second"
-    static let gate = DispatchSemaphore(value: 0)
-    init() { Self.gate.wait() }
-}
-
-private struct Third: Gated {
-    static let name: FunctionName = "start-third"
-    static let gate = DispatchSemaphore(value: 0)
-    init() { Self.gate.wait() }
-}
-
-private struct Stuck: Gated {
-    static let name: FunctionName = "start-stuck"
-    static let gate = DispatchSemaphore(value: 0)
-    init() { Self.gate.wait() }
-}
-
-private struct Fourth: Gated {
-    static let name: FunctionName = "start-fourth"
-    static let gate = DispatchSemaphore(value: 0)
-    init() { Self.gate.wait() }
-}
-
-private struct Asked: Gated {
-    static let name: FunctionName = "start-asked"
-    static let gate = DispatchSemaphore(value: 0)
-    init() { Self.gate.wait() }
-}
-
-private struct Slow: Gated {
-    static let name: FunctionName = "start-slow"
-    static let gate = DispatchSemaphore(value: 0)
-    init() { Self.gate.wait() }
-}
-
-private struct Fifth: Gated {
-    static let name: FunctionName = "start-fifth"
-    static let gate = DispatchSemaphore(value: 0)
-    init() { Self.gate.wait() }
-}
-
-private struct Unknown: Gated {
-    static let name: FunctionName = "start-unknown"
-    static let gate = DispatchSemaphore(value: 0)
-}
+private enum First {}
+private enum Second {}
+private enum Third {}
+private enum Stuck {}
+private enum Fourth {}
+private enum Asked {}
+private enum Slow {}
+private enum Fifth {}
+private enum Unknown {}

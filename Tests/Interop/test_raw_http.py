@@ -34,7 +34,8 @@ def raw(row):
 
 def exchange(port, data, answers=None):
     """What the host says until it closes: on its own, or after so many answers, when we say that we are done. Nothing is read from a silence."""
-    with socket.create_connection(("127.0.0.1", port), timeout=60) as one:
+    # Less than the 60 s after which it closes any connection, more than the 10 s it gives a head.
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as one:
         answer = b""
         try:
             one.sendall(data)
